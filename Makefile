@@ -26,9 +26,7 @@ help: ## show this list
 
 up: $(VENV)/runtime.stamp $(VENV)/page.stamp engine image ## everything from nothing to a running fleet and its page; again: nothing to do
 	@code=0; $(RUN) $(BIN)/manager up --wait || code=$$?; $(RUN) $(BIN)/manager ps || exit 1; echo; $(RUN) --hint; \
-	  echo "web pages  http://127.0.0.1:PORT, with a port of the column WEB"; \
-	  echo "logs       $(BIN)/manager logs -f bp_sol_01"; \
-	  echo "stop       make down"; echo; \
+	  scripts/hints.sh $(BIN)/manager; echo; \
 	  $(RUN) $(BIN)/manager serve --detach; exit $$code # of the fleet: a bot that fails keeps nobody from the page
 
 down: $(VENV)/runtime.stamp ## end the page, stop the fleet and remove its containers; logs and databases stay

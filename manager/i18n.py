@@ -25,6 +25,8 @@ PUNCTUATION: Mapping[str, Mapping[str, str]] = {
 
 Where a reader's language is another one, words that a program or an exchange has said stand as a quotation.
 """
+FULL_WIDTH = frozenset("，。：；、（）「」")
+"""Marks of Chinese punctuation, beside which no blank stands."""
 ONLY_PLACES = r"(\{[^}]*\}[ :;,]*)+"
 PARTS = r"(\{[^}]*\})"
 """A message of placeholders alone, `{id}: {why}`, and its parts."""
@@ -73,6 +75,8 @@ class Text:
         params = self.params
         if "「{" in template:
             params = {name: _within(value, name, template) for name, value in params.items()}
+        if template is not self.message and ("} " in template or " {" in template):
+            template, params = _close_up(template, params)
         return template.format(**params)
 
     def __repr__(self) -> str:
@@ -83,6 +87,19 @@ class Text:
 
     def __hash__(self) -> int:
         return hash(self.message)
+
+
+def _close_up(template: str, params: dict[str, object]) -> tuple[str, dict[str, object]]:
+    """Return a Chinese template without a blank beside words that have a full-width mark on that side, as
+    `（pid 7）` has, and the parameters with these words.
+    """
+    params = {name: str(value) if isinstance(value, Text) else value for name, value in params.items()}
+    for name, value in params.items():
+        if isinstance(value, str) and value:
+            place = f"{{{name}}}"
+            template = template.replace(f"{place} ", place) if value[-1] in FULL_WIDTH else template
+            template = template.replace(f" {place}", place) if value[0] in FULL_WIDTH else template
+    return template, params
 
 
 def _within(words: object, name: str, template: str) -> object:

@@ -11,7 +11,13 @@ is_member() { id -Gn "$(id -un)" 2>/dev/null | tr ' ' '\n' | grep -qx docker; }
 needs_group() { [ -z "${DOCKER_HOST:-}" ] && ! may_use_socket && is_member && command -v sg >/dev/null; }
 
 if [ "${1:-}" = --hint ]; then
-  ! needs_group || echo 'first      newgrp docker    (this shell is older than your membership of the group docker; or log in again)'
+  if ! needs_group; then
+    :
+  elif speaks_chinese; then
+    echo '先執行       newgrp docker    （這個 shell 比你加入 docker 群組的時間還早；重新登入也可以）'
+  else
+    echo 'first      newgrp docker    (this shell is older than your membership of the group docker; or log in again)'
+  fi
 elif needs_group; then
   exec sg docker -c "exec $(quoted "$@")"
 else

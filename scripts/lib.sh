@@ -1,11 +1,18 @@
 # shellcheck shell=bash
-# Shared by the scripts of this folder: how they speak, become root, and install packages of the distribution.
+# Shared by the scripts of this folder: how they speak, and to whom, become root, and install packages of the distribution.
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 
 die() {
   say "$@"
   exit 1
+}
+
+# The manager's own choice (manager/i18n.py): its variable, then the locale's in the order of POSIX.
+speaks_chinese() {
+  local tag=${MANAGER_LANG:-${LC_ALL:-${LC_MESSAGES:-${LANG:-}}}}
+  tag=${tag%%[.@]*}
+  [[ ${tag,,} =~ ^zh([-_]|$) ]]
 }
 
 # The words as a line for any sh: bash's own quoting writes $'\344' where the locale does not know a letter, and dash takes that

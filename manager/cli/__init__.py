@@ -12,6 +12,7 @@ code_bundle, late_expressions       their modules from one file, where there is 
                                       interpreter makes of their regular expressions with them
 carry_out, report, left_behind      run a changing command, and print its progress and result
 ending                              how a change ends when somebody ends it, by Ctrl-C or SIGTERM
+without_site                        the part of Python's start that a short command seldom needs
 interrupted_early                   what is said of Ctrl-C while a command is loaded
 halt_signals, halt_interrupted      what a halt that was interrupted has halted, and what not
 multiplexed_logs                    lines of several instances, or as they arrive, in order
@@ -34,11 +35,11 @@ def entry_point() -> None:
 
     Installed scripts name this function; nothing is imported before it is called.
     """
-    import os
-
     try:
         _start()
     except KeyboardInterrupt:  # while it is loaded: later the command has its own way
+        import os
+
         from manager.cli.interrupted_early import interrupted
 
         os._exit(interrupted())
@@ -46,7 +47,7 @@ def entry_point() -> None:
 
 def _start() -> None:
     import gc
-    import os
+    import posix  # `os` takes as long to load as the standby to answer
     import sys
 
     gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
@@ -58,11 +59,15 @@ def _start() -> None:
 
     code = standby.run(sys.argv[1:])
     if code is not None:
-        os._exit(code)
+        posix._exit(code)
     if sys.argv[1:2] and sys.argv[1] in standby.OPTIONS_OF:
         from manager.cli import code_bundle
 
         code_bundle.use(sys.argv[1])
+    if sys.flags.no_site:
+        from manager.cli import without_site
+
+        without_site.make_up_for_it(is_urgent=not standby.is_known(sys.argv[1:]))
     _load_pathlib()
     from manager.cli.main import entry_point as main
 

@@ -75,7 +75,7 @@ def run(
 
 
 def show_plan(session: Session, change: Change, *, as_json: bool, asks_exchanges: bool = False) -> int:
-    """Print what the change would do; with `asks_exchanges` also what live instances that it creates would
+    """Print what the change would do; with `asks_exchanges` also what live instances that it starts would
     fail by.
 
     Returns the exit code.
@@ -96,12 +96,11 @@ def show_plan(session: Session, change: Change, *, as_json: bool, asks_exchanges
 
 
 def _live_checks(session: Session, planned: Planned) -> list[LiveCheck]:
-    """Ask the exchanges of the live instances whose containers would be made."""
+    """Ask the exchanges of the live instances whose bots would start: with other keys, too."""
     from manager.ops.exchange import live_checks
-    from manager.ops.execution import prepare
 
-    made = [action.instance for action in planned.actions if action.kind in prepare.NEW_CONTAINER]
-    return live_checks.check(planned.snapshot, session.engine(), made)
+    starting = [action.instance for action in planned.actions if action.starts and action.is_for_bot]
+    return live_checks.check(planned.snapshot, session.engine(), starting)
 
 
 def _say_requests(planned: Planned) -> None:

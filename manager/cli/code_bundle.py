@@ -41,7 +41,10 @@ LIBRARY = os.path.dirname(os.__file__)
 ORIGIN = (sys.version, PACKAGE, LIBRARY)
 """What a file is for: in a copy of the package it has another package's code."""
 
-LATER = ("encodings.utf_8_sig", "manager.engine.bot_variables", "manager.engine.client")
+LATER = (
+    *("encodings.utf_8_sig", "manager.cli.without_site"),
+    *("manager.engine.bot_variables", "manager.engine.client"),
+)
 """Modules that short commands import when they are at work."""
 CHANGING = (
     *(f"manager.ops.execution.{name}" for name in ("execute", "outcome_notes", "prepare", "wait")),
@@ -49,7 +52,10 @@ CHANGING = (
 )
 LATER_OF = {
     **dict.fromkeys(("up", "start", "restart"), CHANGING),
-    "logs": ("manager.engine.http_logs", "manager.monitor.logs.join", "manager.cli.multiplexed_logs"),
+    "logs": (
+        *("manager.engine.http_logs", "manager.monitor.logs.join", "manager.cli.multiplexed_logs"),
+        "manager.fleet.observe",
+    ),
 }
 """Further ones of single commands."""
 SELDOM = (

@@ -235,7 +235,7 @@ def _note(row: Row) -> str:
         return str(Text("one account with {other}", other=text_of(row, SHARES)))
     if row.values.get("moved_to") and row.values.get("state") in {"stopped", "missing"}:
         return str(Text("moved to {host}", host=text_of(row, "moved_to")))
-    left = display.left_unknown_text(row.values)
+    left = display.left_text(row.values)
     return text_of(row, "unfinished_move") or left or text_of(row, "doing_why") or text_of(row, "why")
 
 

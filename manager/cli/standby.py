@@ -5,20 +5,20 @@ its own would have: arguments, environment, folder, umask, limits, signals, and 
 anything else differs, or no standby answers at once, the command runs here. What ends trading (`stop`,
 `down`, `halt`) always does: it depends on nobody.
 
-It is loaded before anything else, so it needs only what every interpreter has loaded, and sockets.
+It is loaded before anything else, so it needs only what is part of every interpreter, and sockets: `os`
+alone takes as long to load as the standby to answer, where `site` has not loaded it (without_site.py).
 """
-
-from __future__ import annotations
 
 import _socket  # without the layer above, which takes longer to load than the standby takes to answer
 import marshal
-import os
+import posix
 import sys
+from _stat import S_ISDIR, S_ISREG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import FrameType
     from typing import Any
 else:
@@ -47,9 +47,10 @@ PID_BYTES = 4
 NAMESPACES = ("mnt", "pid", "net", "user", "uts", "ipc", "cgroup")
 CREDENTIALS = 12
 """Bytes of three numbers: process, user, group."""
+CACHE, HOME = b"XDG_CACHE_HOME", b"HOME"
 
 
-def run(argv: Sequence[str]) -> int | None:
+def run(argv: "Sequence[str]") -> int | None:
     """Return the exit code of a command that the standby has run; None for one that has to run here."""
     streams = [sys.stdin, sys.stdout, sys.stderr]
     if not is_known(argv) or None in streams:
@@ -63,7 +64,7 @@ def run(argv: Sequence[str]) -> int | None:
         line.close()
 
 
-def is_known(argv: Sequence[str]) -> bool:
+def is_known(argv: "Sequence[str]") -> bool:
     """Return whether the standby runs such a command line."""
     known = OPTIONS_OF.get(argv[0]) if argv else None
     return known is not None and all(
@@ -71,21 +72,26 @@ def is_known(argv: Sequence[str]) -> bool:
     )
 
 
-def socket_path(project_dir: str) -> str:
+def socket_path(project_dir: str, environ: "Mapping[bytes, bytes]" = posix.environ) -> str:
     """Return where the standby of this project's server listens: in a folder that is this user's alone."""
-    folder = os.stat(project_dir)  # noqa: PTH116 - pathlib is not loaded
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
-    return f"{cache}/botfleet/{folder.st_dev:x}-{folder.st_ino:x}.standby"
+    folder = posix.stat(project_dir)
+    cache = environ.get(CACHE) or (environ[HOME].rstrip(b"/") + b"/.cache" if HOME in environ else None)
+    if cache is None:
+        from os.path import expanduser
+
+        cache = expanduser(b"~/.cache")  # noqa: PTH111 - pathlib is not loaded
+    place = cache.decode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
+    return f"{place}/botfleet/{folder.st_dev:x}-{folder.st_ino:x}.standby"
 
 
-def surroundings() -> tuple[Any, ...]:
+def surroundings() -> "tuple[Any, ...]":
     """Return what must be the same in both processes, as a fork cannot have another one."""
     flags = sys.flags
     return (
-        *(sys.version, sys.prefix, __file__, sys.getfilesystemencoding()),
+        *(sys.version, sys.executable.rpartition("/")[0], __file__, sys.getfilesystemencoding()),
         *(flags.optimize, flags.utf8_mode, flags.dev_mode, list(sys.warnoptions)),
-        *(os.getuid(), os.geteuid(), os.getgid(), os.getegid(), sorted(os.getgroups())),
-        *(os.getpriority(os.PRIO_PROCESS, 0), _capabilities()),
+        *(posix.getuid(), posix.geteuid(), posix.getgid(), posix.getegid(), sorted(posix.getgroups())),
+        *(posix.getpriority(posix.PRIO_PROCESS, 0), _capabilities()),
         *(_identity(path) for path in ("/", *(f"/proc/self/ns/{name}" for name in NAMESPACES))),
     )
 
@@ -96,22 +102,24 @@ def peer(line: _socket.socket) -> tuple[int, int]:
     return int.from_bytes(credentials[:4], sys.byteorder), int.from_bytes(credentials[4:8], sys.byteorder)
 
 
-def _is_agreed(line: _socket.socket, argv: list[str], streams: list[Any]) -> bool:
+def _is_agreed(line: _socket.socket, argv: list[str], streams: "list[Any]") -> bool:
     """Return whether a standby waits for the word to run it. Raises OSError, ValueError."""
-    umask = os.umask(0o077)
-    os.umask(umask)
-    here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    umask = posix.umask(0o077)
+    posix.umask(umask)
+    here = posix.open(".", posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
     try:
         line.settimeout(ANSWERS_WITHIN_S)
-        line.connect(socket_path(_project_above(os.getcwd())))  # noqa: PTH109
+        line.connect(socket_path(_project_above(posix.getcwd())))
         # A standby that hangs says no hello: the streams are not sent where they would stay open.
-        if peer(line)[1] != os.geteuid() or line.recv(1) != HELLO:
+        if peer(line)[1] != posix.geteuid() or line.recv(1) != HELLO:
             return False
         kinds = [
             (stream.encoding, stream.errors, stream.line_buffering, stream.write_through)
             for stream in streams
         ]
-        request = marshal.dumps((surroundings(), argv, {**os.environb}, umask, sys.path, kinds))
+        request = marshal.dumps(
+            (surroundings(), argv, {**posix.environ}, umask, sys.path, sys.flags.no_site, kinds)
+        )
         descriptors = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2, here))
         line.sendmsg(
             [len(request).to_bytes(HEAD, "big")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptors)]
@@ -119,7 +127,7 @@ def _is_agreed(line: _socket.socket, argv: list[str], streams: list[Any]) -> boo
         line.sendall(request)
         return line.recv(1) == READY
     finally:
-        os.close(here)
+        posix.close(here)
 
 
 def _exit_code(line: _socket.socket) -> int | None:
@@ -132,7 +140,7 @@ def _exit_code(line: _socket.socket) -> int | None:
     pid = 0
     came: list[int] = []
 
-    def pass_on(number: int, _frame: FrameType | None = None) -> None:
+    def pass_on(number: int, _frame: "FrameType | None" = None) -> None:
         came.append(number)
         if pid:
             _kill(pid, number)
@@ -172,7 +180,7 @@ def _exit_code(line: _socket.socket) -> int | None:
 
 def _kill(pid: int, number: int) -> None:
     try:  # noqa: SIM105 - contextlib is not loaded
-        os.kill(pid, number)
+        posix.kill(pid, number)
     except OSError:
         pass  # its exit code is under way
 
@@ -191,11 +199,19 @@ def _project_above(folder: str) -> str:
     """Return the nearest folder upwards that is a project's, as `project.find` does. Raises ValueError."""
     while True:
         config = f"{folder}/config"
-        if os.path.isdir(f"{config}/active") or os.path.isfile(f"{config}/fleet.toml"):  # noqa: PTH112, PTH113
+        if S_ISDIR(_mode(f"{config}/active")) or S_ISREG(_mode(f"{config}/fleet.toml")):
             return folder
         if folder in ("", "/"):
             raise ValueError(folder)
         folder = folder.rpartition("/")[0]
+
+
+def _mode(path: str) -> int:
+    """Return what kind of file it is; 0 for none."""
+    try:
+        return posix.stat(path).st_mode
+    except (OSError, ValueError):
+        return 0
 
 
 def _capabilities() -> bytes:
@@ -210,7 +226,7 @@ def _capabilities() -> bytes:
 def _identity(path: str) -> tuple[int, int]:
     """Return what tells one file from another; zeros for none."""
     try:
-        status = os.stat(path)  # noqa: PTH116
+        status = posix.stat(path)
     except OSError:
         return 0, 0
     return status.st_dev, status.st_ino

@@ -37,7 +37,7 @@ LOADED = (
     *("fleet.old_daemon_guard", "ops.checks.old_daemon_check", "cli.ending", "cli.left_behind"),
     *(f"ops.execution.{name}" for name in ("prepare", "execute", "wait", "outcome_notes")),
     *("util.kept_text", "engine.engine_process"),  # the latter is asked when an engine is slow
-    "cli.multiplexed_logs",
+    *("cli.multiplexed_logs", "fleet.observe"),
     *(f"cli.commands.{name}" for name in standby.OPTIONS_OF),
 )
 OF_PYTHON = ("tomllib",)
@@ -47,6 +47,7 @@ MOST_BYTES = 8 << 20
 ASKS_WITHIN_S = 5.0
 MOST = 64
 """Askers at once; a further one runs its command itself."""
+LIBRARY = os.path.dirname(os.__file__)  # noqa: PTH120 - as it stands in sys.path
 LIMITS = {
     number: resource.getrlimit(number)
     for name, number in vars(resource).items()
@@ -64,6 +65,7 @@ class Request(NamedTuple):
     environ: dict[bytes, bytes]
     umask: int
     path: list[str]
+    is_without_site: int
     streams: Sequence[tuple[str, str, bool, bool]]
     """Encoding, errors, and whether it is flushed at each line, and at each write."""
 
@@ -317,7 +319,7 @@ def _become(
         os.environb.clear()
         os.environb.update(request.environ)
         time.tzset()
-        sys.argv, sys.path[:] = ["manager", *request.argv], request.path
+        sys.argv, sys.path[:] = ["manager", *request.argv], _search_path(request)
         _open_streams(request.streams)
         from manager.cli.main import run
 
@@ -334,6 +336,14 @@ def _become(
         with suppress(OSError):
             line.sendall(bytes([code & 0xFF]))
         os._exit(code)
+
+
+def _search_path(request: Request) -> list[str]:
+    """Return where its modules are searched for: if its program runs without `site`, with what that adds."""
+    if not request.is_without_site:
+        return request.path
+    added = sys.path[sys.path.index(LIBRARY) :]  # what PYTHONPATH names here stands before it
+    return [*request.path, *(folder for folder in added if folder not in request.path)]
 
 
 def _take_limits(process: int) -> None:

@@ -11,6 +11,7 @@ handover, steering                                  what a config may give to it
 bundled_reads                                       which of that the bundled bot reads, and is given
 reach                                               which variables and keys reach a bot, and which none
 verification                                        which exchanges no live bot may trade on unasked
+signing_libraries                                   which live bots lack what signs their orders
 spec, bot_argv, bot_options                         what determines a container, and what a bot's help names
 loaded, cache                                       the loaded configs, and their cache between commands
 bot_refusals, bot_words                             for what the bundled bot would end at once

@@ -10,7 +10,6 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from pathlib import Path
 
 from manager import __version__
@@ -20,9 +19,12 @@ from manager.config.loaded import LoadedConfigs, LoadedFile, resembles_config
 from manager.config.spec import InstanceSpec, Variable
 from manager.errors import Problem
 from manager.i18n import Text
-from manager.typed import Any
+from manager.typed import TYPE_CHECKING, Any
 from manager.util import atomic_file, kept_content, source_stamp
 from manager.util.kept_content import KeptContent
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 PATHS = ("project_dir", "data_dir")
 
@@ -102,7 +104,8 @@ def keep(path: Path, stamp: list[Any], content: Mapping[str, Any], read_at: int)
 def _write(path: Path, content: Mapping[str, Any]) -> None:
     path.parent.parent.mkdir(mode=0o700, exist_ok=True)  # no home folder is made: /nonexistent stays so
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    atomic_file.write_atomically(path, content, mode=0o600)
+    # On one line, which takes a quarter of the time. After a power failure a damaged one is not used.
+    atomic_file.replace_bytes(path, json.dumps(content).encode(), 0o600, durable=False)
 
 
 def _file(project_dir: Path) -> Path:
@@ -166,8 +169,8 @@ def _fleet(raw: dict[str, Any]) -> Fleet:
     of_fleet, of_account, on_loss = raw["limits"]
     nested = {
         "alerts": Alerts(tuple(first), *others),
-        "sums": Sums(currency, tuple((of, Decimal(rate)) for of, rate in rates)),
-        "limits": Limits(Decimal(of_fleet), Decimal(of_account), on_loss),
+        "sums": Sums(currency, tuple((of, _decimal(rate)) for of, rate in rates)),
+        "limits": Limits(_limit(of_fleet), _limit(of_account), on_loss),
         "history": HistoryRules(*raw["history"]),
         "disk": DiskRules(*raw["disk"]),
         "requests": tuple(
@@ -175,6 +178,17 @@ def _fleet(raw: dict[str, Any]) -> Fleet:
         ),
     }
     return Fleet(**{**_with_tuples(raw), **{name: Path(raw[name]) for name in PATHS}, **nested})
+
+
+def _limit(text: str) -> Decimal | int:
+    """Return an amount; where none is set, without loading `decimal`."""
+    return 0 if text == "0" else _decimal(text)
+
+
+def _decimal(text: str) -> Decimal:
+    from decimal import Decimal
+
+    return Decimal(text)
 
 
 def _loaded(raw: dict[str, Any]) -> LoadedConfigs:

@@ -1,14 +1,16 @@
 """Hold the fleet's settings, and the path of each of its files on the host. Plain data, no effects."""
 
 import os
-from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 
 from manager.config.variables import references
-from manager.typed import Literal, NamedTuple
+from manager.typed import TYPE_CHECKING, Literal, NamedTuple
 from manager.util import formatting, wildcard
 from manager.util.late_pattern import late_pattern
+
+if TYPE_CHECKING:
+    from decimal import Decimal  # 2 ms, and few fleets have amounts in their settings
 
 NAME_PATTERN = late_pattern(r"[a-z0-9][a-z0-9_-]*")
 HOST_PATTERN = late_pattern(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -81,7 +83,7 @@ class Sums(NamedTuple):
     """
 
     currency: str = ""
-    rates: tuple[tuple[str, Decimal], ...] = ()
+    rates: "tuple[tuple[str, Decimal], ...]" = ()
 
 
 class Limits(NamedTuple):
@@ -89,8 +91,8 @@ class Limits(NamedTuple):
     limit.
     """
 
-    fleet_daily_loss: Decimal = Decimal(0)
-    account_daily_loss: Decimal = Decimal(0)
+    fleet_daily_loss: "Decimal | int" = 0
+    account_daily_loss: "Decimal | int" = 0
     on_loss: Literal["alert", "halt"] = "alert"
 
 

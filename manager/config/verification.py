@@ -43,7 +43,24 @@ def with_refusals(loaded: LoadedConfigs, fleet: Fleet, table: Table | None = Non
     if not any(_is_concerned(file.own_spec, fleet) for file in loaded.files):
         return loaded
     known = read() if table is None else table
-    return loaded._replace(files=tuple(_checked(file, fleet, known) for file in loaded.files))
+    accepted = accepted_line(loaded, fleet, known)
+    return loaded._replace(files=tuple(_checked(file, fleet, known, accepted) for file in loaded.files))
+
+
+def accepted_line(loaded: LoadedConfigs, fleet: Fleet, table: Table) -> str:
+    """Return the line of config/fleet.toml that accepts what is unverified for all of the fleet's live bots.
+
+    Each refusal names it whole: the lines that accept one exchange more would overwrite one another.
+    """
+    concerned = [spec for file in loaded.files if (spec := file.own_spec) and _is_concerned(spec, fleet)]
+    lacking = {spec.exchange for spec in concerned if _needs_consent(spec, fleet, table)}
+    return f"accept_unverified = {json.dumps([*fleet.accepted_exchanges, *sorted(lacking)])}"
+
+
+def _needs_consent(spec: InstanceSpec, fleet: Fleet, table: Table) -> bool:
+    known = table.get(spec.exchange, {}).get(_kind(spec))
+    is_unverified = known is not None and known["kit"] and known["unverified"]
+    return bool(is_unverified) and not fleet.accepts_unverified(spec.exchange)
 
 
 def read() -> Table:
@@ -68,14 +85,14 @@ def _is_concerned(spec: InstanceSpec | None, fleet: Fleet) -> bool:
     return fleet.is_bundled_bot and spec is not None and spec.mode == "live"
 
 
-def _checked(file: LoadedFile, fleet: Fleet, table: Table) -> LoadedFile:
+def _checked(file: LoadedFile, fleet: Fleet, table: Table, accepted: str) -> LoadedFile:
     spec = file.own_spec
     if spec is None or not _is_concerned(spec, fleet):
         return file
-    return file._replace(refusals=(*file.refusals, *_refusals(spec, fleet, table)))
+    return file._replace(refusals=(*file.refusals, *_refusals(spec, fleet, table, accepted)))
 
 
-def _refusals(spec: InstanceSpec, fleet: Fleet, table: Table) -> Iterator[Problem]:
+def _refusals(spec: InstanceSpec, fleet: Fleet, table: Table, accepted: str) -> Iterator[Problem]:
     kind = _kind(spec)
     known = table.get(spec.exchange, {}).get(kind)
     if known is None or not known["kit"]:
@@ -86,16 +103,16 @@ def _refusals(spec: InstanceSpec, fleet: Fleet, table: Table) -> Iterator[Proble
             exchange=spec.exchange,
             kind=kind,
         )
-    elif known["unverified"] and not fleet.accepts_unverified(spec.exchange):
+    elif _needs_consent(spec, fleet, table):
         yield Problem.at(
             spec.config_file,
             "metadata.exchange",
             "{exchange} {kind} is traded live only if you accept what is unverified ({what}); then write in "
-            "config/fleet.toml: {line}",
+            "config/fleet.toml, above its first [table]: {line}",
             exchange=spec.exchange,
             kind=kind,
             what=reduce(_and, map(Text, known["unverified"])),
-            line=f"accept_unverified = {json.dumps([*fleet.accepted_exchanges, spec.exchange])}",
+            line=accepted,
         )
 
 

@@ -169,6 +169,6 @@ def _read(cache: Path) -> dict[str, Any]:
 def _remember(cache: Path, content: Mapping[str, Any]) -> None:
     try:
         ownership.make_folder(cache.parent)
-        atomic_file.write_atomically(cache, dict(content))
+        atomic_file.write_atomically(cache, dict(content), durable=False)
     except OSError:
         return  # only a cache: it is asked again next time

@@ -21,6 +21,8 @@ FIGURES = (
     *("maker_share", "reject_rate", "max_drawdown", "profit_per_grid", "apr"),
 )
 """What closing changes beside the position."""
+OF_THE_END = ("final", "condition", "reason", "why", "exit_code", "confirmed", "position_at_exchange")
+"""How a run has ended: of the one before, where a bot was killed before its first report."""
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -67,7 +69,10 @@ def _change(state_dir: Path, report: Mapping[str, Any], others: Mapping[str, Any
             told_at = raw.pop(bot_report.ORDERS_TOLD_AT, raw["report"].get("at") or raw.get("written_at"))
             if "open_orders_left" not in others:  # the file's time is another from now on
                 raw[bot_report.ORDERS_TOLD_AT] = told_at
-            _write(state_dir, {**raw, **others, "report": {**raw["report"], **report}})
+            own = raw["report"]
+            if "run_ended" in others and raw.pop("previous_run", False) is True:  # told of the last run now
+                own = {name: value for name, value in own.items() if name not in OF_THE_END}
+            _write(state_dir, {**raw, **others, "report": {**own, **report}})
 
 
 def _write(state_dir: Path, changed: Mapping[str, Any]) -> None:

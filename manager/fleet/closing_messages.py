@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,11 +51,37 @@ SENTENCES: Mapping[str, str] = {
         "live trading on {exchange} {kind} is refused: ccxt {version} does not have this exchange; build the"
         " image anew (manager build)"
     ),
+    "signing_library": mark(
+        "live trading on {exchange} needs its signing library ({what}); docs/exchanges.md (Signing libraries)"
+        " says how it gets into the image"
+    ),
     "unverified": mark(
         "live trading on {exchange} {kind} is refused: {what} unverified; if you accept that, write it in"
         " config/fleet.toml (accept_unverified)"
     ),
 }
+
+
+# What a bot that was only asked is refused for; the rest is the same.
+OF_PREFLIGHT: Mapping[str, str] = {
+    **{
+        code: SENTENCES[code]
+        for code in ("read_wrongly", "known_answers_damaged", "not_in_ccxt", "unverified")
+    },
+    "signing_library": SENTENCES["signing_library"],
+    "kit_not_green": mark(
+        "live trading on {exchange} {kind} is refused: its conformance kit is not green; set mode to paper"
+    ),
+}
+
+
+def reason(answer: str, sentences: Mapping[str, str] = SENTENCES) -> Text | None:
+    """Return why a program has refused, by the code that it printed; None from one that has no codes."""
+    try:
+        parsed = json.loads(answer)
+    except (ValueError, RecursionError):
+        return None
+    return sentence(parsed, sentences) if isinstance(parsed, dict) else None
 
 
 def sentence(answer: Mapping[str, Any], sentences: Mapping[str, str] = SENTENCES) -> Text | None:

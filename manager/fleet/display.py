@@ -9,7 +9,7 @@ from manager.fleet import amounts, causes, doing, leftovers
 from manager.fleet.bot_report import KeptReport, Report
 from manager.fleet.instance import Instance
 from manager.fleet.status import State
-from manager.i18n import _, mark
+from manager.i18n import Text, _, mark
 from manager.typed import Any, Literal
 from manager.util import formatting, text_table
 from manager.util.console import has_colour
@@ -176,9 +176,14 @@ def painted_pnl(kept_report: KeptReport | None, text: str, *, is_old: bool) -> s
     return painted("calm" if pnl > 0 else "bad", text)
 
 
-def left_unknown_text(of_ps: Mapping[str, Any]) -> str:
-    """Return that nobody knows what an instance has left, by what `ps_object` says of it; else ""."""
-    return _("unknown what is left at the exchange") if of_ps.get("is_left_unknown") is True else ""
+def left_text(of_ps: Mapping[str, Any]) -> str:
+    """Return that an instance has left orders, or that nobody knows what it has left, by what `ps_object`
+    says of it; else "".
+    """
+    if of_ps.get("is_left_unknown") is True:
+        return _("unknown what is left at the exchange")
+    count = of_ps.get("open_orders_left")
+    return str(Text("{count} open orders left", count=count)) if type(count) is int and count > 0 else ""
 
 
 def ps_object(view: Instance, of_doing: Mapping[str, Any]) -> dict[str, Any]:
@@ -240,6 +245,7 @@ def doing_object(view: Instance, known: doing.Activity | None = None) -> dict[st
         "doing_params": dict(activity.condition.params) if activity.condition else None,
         "doing_why": str(reason) if reason else None,
         "severity": doing.severity(view, now, activity),
+        "open_orders_left": leftovers.known_orders_left(view),
         "market": report.market if report else None,
         "report_is_old": kept_report is not None and doing.has_old_report(view, now),
         **price_object(view, now),

@@ -40,7 +40,10 @@ def host_pids(
     if not missing:
         return pids
     inner_pids = {str(inner).encode() for _container, inner in missing}
+    others = {*pids.values()}
     for pid in _candidates(likely, proc):
+        if pid in others:
+            continue
         stamp = _stamp(pid, proc)  # before the files, which might be those of the pid's next process
         inner = _inner_pid(f"{proc}/{pid}/status")
         if inner not in inner_pids:

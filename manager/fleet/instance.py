@@ -4,6 +4,7 @@ from manager.config.spec import InstanceSpec
 from manager.engine import labels
 from manager.engine.containers import Container
 from manager.fleet.bot_report import KeptReport
+from manager.fleet.listing import log_dir_of
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import Status
 from manager.fleet.supervisor_state import SupervisorState
@@ -106,9 +107,3 @@ def market_of(container: Container | None, view: Instance | None = None) -> tupl
     """Return exchange and symbol as they may be shown: by the container, else by the instance, else `?`."""
     exchange = (container and container.shown(labels.EXCHANGE)) or (view and view.exchange) or "?"
     return exchange, (container and container.shown(labels.SYMBOL)) or (view and view.symbol) or "?"
-
-
-def log_dir_of(instance: str, container: Container | None, spec: InstanceSpec | None) -> str:
-    """Return an instance's log folder: as its container was made, else by its config."""
-    made_with = container.labels.get(labels.LOG_DIR) if container else None
-    return made_with or (spec.log_dir if spec else None) or f"logs/{instance}"

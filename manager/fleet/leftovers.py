@@ -85,6 +85,22 @@ def orders_left(view: Instance) -> int:
     return told or 0
 
 
+def known_orders_left(view: Instance) -> int | None:
+    """Return how many orders a live bot has left that no longer runs; None while it runs, and where nobody
+    knows.
+    """
+    if not _is_real(view) or view.status.own_state not in ENDED:
+        return None
+    if is_left_unknown(view) or are_orders_unknown(view):
+        return None
+    if count := orders_left(view):
+        return count
+    cancel = _cancel(view)
+    if cancel is not None and view.status.state == "failed":
+        return cancel.open_orders_left
+    return _orders_told(view.report)
+
+
 def _is_given_up(view: Instance) -> bool:
     """Return whether it has failed, and no program cancels its orders: there is none, or its container has
     ended before the exchange had confirmed.
@@ -184,6 +200,16 @@ def is_left_known(
     is_since = has_run_since if told_at is None else told_at > unknown_at
     is_told = _orders_told(kept_report) is not None or _has_traded(kept_report)
     return is_since and is_told and kept_report.report.mode != "paper"
+
+
+def unknown_from(now: float, kept_report: KeptReport | None, supervisor: SupervisorState | None) -> float:
+    """Return from when on a word on its orders is an answer to what is asked now.
+
+    What was said before the clock was set back bears a later time, and is none.
+    """
+    told = [kept_report.orders_told_at or kept_report.at] if kept_report is not None else []
+    told += [supervisor.bot_started_at] if supervisor is not None else []
+    return max([now, *(at for at in told if at is not None)])
 
 
 def _has_traded(kept_report: KeptReport) -> bool:

@@ -1,13 +1,12 @@
 """Observe the fleet: configs, containers as the engine lists them, and supervisors' states."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from manager.config import bot_environment, markets
 from manager.config.fleet import Fleet
 from manager.config.spec import InstanceSpec, config_hash
-from manager.engine import containers as engine_containers
 from manager.engine import labels, unreachable
 from manager.engine.containers import Container, Observed
 from manager.errors import ConfigError, NotFound, Problem
@@ -19,6 +18,7 @@ from manager.fleet import (
     env_file,
     env_file_values,
     forgotten,
+    listing,
     status,
     supervisor_state,
     time_zone,
@@ -177,7 +177,8 @@ def look(project: Project, engine: "Engine", compared: Collection[str] = ()) -> 
     except NotFound:
         present = NO_IMAGE
     skipped = [instance for instance in project.specs if instance not in compared] if compared else ()
-    return assemble(project, observed(project, engine), present, made_before=dict.fromkeys(skipped, ()))
+    listed = listing.observed(project.fleet.name, engine)
+    return assemble(project, listed, present, made_before=dict.fromkeys(skipped, ()))
 
 
 def image_of(fleet: Fleet, engine: "Engine") -> Image:
@@ -195,12 +196,6 @@ def image_of(fleet: Fleet, engine: "Engine") -> Image:
     return Image(unreachable.image_id(image), contract, names, image.get("Config") or {})
 
 
-def observed(project: Project, engine: "Engine", ids: Iterable[str] = ()) -> Observed:
-    """Return the fleet's containers as the engine lists them; with `ids`, only these."""
-    name = project.fleet.name
-    return engine_containers.observe(engine.containers(labels.fleet_filter(name), ids), name)
-
-
 def observed_again(before: FleetSnapshot, engine: "Engine", touched: Collection[str]) -> Observed:
     """Return the same containers, after those of the `touched` instances were started or stopped.
 
@@ -208,7 +203,7 @@ def observed_again(before: FleetSnapshot, engine: "Engine", touched: Collection[
     """
     containers = before.observed.containers
     ids = [containers[instance].id for instance in touched if instance in containers]
-    fresh = observed(before.project, engine, ids).containers
+    fresh = listing.observed(before.project.fleet.name, engine, ids).containers
     now = {
         instance: fresh.get(instance, old)
         for instance, old in containers.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from manager.i18n import Text, mark
+from manager.i18n import Text, mark, quoted
 from manager.typed import NamedTuple
 from manager.util.sanitize import replace_unprintable
 
@@ -16,6 +16,8 @@ MOST_WORDS = 300
 NOT_ISOLATED = mark("set a lower leverage or cross margin on the exchange's page, or a narrower range")
 SMALLER = mark("set a smaller quantity or max_position, a narrower range, or deposit more")
 WIDER = mark("set fewer levels or a wider range (or a wider spread)")
+WORDS = "{error}"
+"""Of a code that says no more than the program's own words."""
 SENTENCES: Mapping[str, tuple[str, str | None]] = {
     "keys_trade": (mark("the keys may trade"), None),
     "keys_unknown": (
@@ -50,8 +52,8 @@ SENTENCES: Mapping[str, tuple[str, str | None]] = {
         mark("whether {symbol} takes orders is not known: the exchange does not report it"),
         mark("look on the exchange's page whether the market is open"),
     ),
-    "symbol_missing": ("{error}", mark("correct metadata.symbol in the config")),
-    "levels_invalid": ("{error}", mark("set fewer levels or a wider range")),
+    "symbol_missing": (WORDS, mark("correct metadata.symbol in the config")),
+    "levels_invalid": (WORDS, mark("set fewer levels or a wider range")),
     "quantity_small": (
         mark("quantity {quantity} is less than {symbol} allows: {least}"),
         mark("set a quantity of at least {least}"),
@@ -197,7 +199,7 @@ def line(raw: Mapping[str, Any]) -> Line:
     known = SENTENCES.get(code)
     if known is not None:
         try:
-            text = Text(known[0], **params)
+            text = quoted(params["error"]) if known[0] == WORDS else Text(known[0], **params)
             remedy = Text(known[1], **params) if known[1] and level != "ok" else None
             str(text), str(remedy)  # a parameter may be missing
             return Line(level, code, text, remedy)
@@ -207,8 +209,8 @@ def line(raw: Mapping[str, Any]) -> Line:
     return Line(
         level,
         _shown(code),
-        Text("{why}", why=_shown(raw.get("text") or code)),
-        Text("{why}", why=own) if own and level != "ok" else None,
+        quoted(_shown(raw.get("text") or code)),
+        quoted(own) if own and level != "ok" else None,
     )
 
 

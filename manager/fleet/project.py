@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from manager.config import bot_environment, cache, dotenv, verification
+from manager.config import bot_environment, cache, dotenv, signing_libraries, verification
 from manager.config.dotenv import Dotenv
 from manager.config.fleet import MAX_SETTINGS_BYTES, Fleet
 from manager.config.loaded import LoadedConfigs, is_config
@@ -213,6 +213,7 @@ def read(project_dir: Path) -> Project:
         warnings=(
             *loaded.warnings,
             *bot_environment.unset_variable_warnings(here, variables),
+            *signing_libraries.unnamed(here, fleet, variables),
             *_outgoing_port_warnings(loaded.specs),
             *_reserved_id_warnings(loaded.specs),
         ),

@@ -11,9 +11,8 @@ from pathlib import Path
 from manager.config.fleet import DEFAULT_PARALLELISM, Fleet
 from manager.engine import labels
 from manager.errors import ConfigError
-from manager.fleet import image_variables, observe
+from manager.fleet import image_variables, listing
 from manager.fleet import project as projects
-from manager.fleet.observe import FleetSnapshot
 from manager.fleet.project import Project
 from manager.i18n import Text
 from manager.typed import TYPE_CHECKING
@@ -23,6 +22,7 @@ from manager.util.real_path import real_path
 
 if TYPE_CHECKING:
     from manager.engine.client import Engine
+    from manager.fleet.observe import FleetSnapshot
     from manager.util.interrupts import Ending
 
 
@@ -97,6 +97,8 @@ class Session:
         `compared`: whose containers alone are compared with their definitions; all if empty. All of 40 are a
         third of the work.
         """
+        from manager.fleet import observe  # `logs ID` only lists
+
         project = self.project()
         snapshot = observe.look(project, self.engine(project.fleet.parallelism), compared)
         is_known = snapshot.image != observe.NO_IMAGE
@@ -115,9 +117,11 @@ class Session:
         `after_listing` is called between the engine's list and the supervisors' files, to wait for these.
         `touched`: the instances whose containers were started or stopped, if nothing else has changed.
         """
+        from manager.fleet import observe
+
         fleet, known = before.project.fleet, {}
         if touched is None:
-            observed, made = observe.observed(before.project, self.engine()), {}
+            observed, made = listing.observed(fleet.name, self.engine()), {}
         else:
             observed = observe.observed_again(before, self.engine(), touched)
             known = {

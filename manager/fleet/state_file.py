@@ -112,9 +112,9 @@ class FleetState(NamedTuple):
             changed[instance] = before._replace(halted=halted, halted_because=why)
         return self._replace(instances={**self.instances, **changed})
 
-    def with_left_unknown(self, instances: Iterable[str], now: float) -> "FleetState":
-        """Return the state in which nobody knows what these have left at their exchanges."""
-        changed = {instance: self.of(instance)._replace(left_unknown_at=now) for instance in instances}
+    def with_left_unknown(self, since: Mapping[str, float]) -> "FleetState":
+        """Return the state in which nobody knows, since then, what these have left at their exchanges."""
+        changed = {instance: self.of(instance)._replace(left_unknown_at=at) for instance, at in since.items()}
         return self._replace(instances={**self.instances, **changed})
 
     def with_left_known(self, instances: Iterable[str]) -> "FleetState":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from manager.fleet import display, process_info
+from manager.fleet import causes, display, process_info
 from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.typed import Any
@@ -26,6 +26,7 @@ def status_object(view: Instance, snapshot: FleetSnapshot, pid: int) -> dict[str
         "instance_id": view.id,
         "state": view.status.state,
         "why": str(why) if why else None,
+        "note": causes.note(view) or None,
         **display.doing_object(view),
     }
 

@@ -18,14 +18,19 @@ LEFTOVER_S = 60
 
 
 def write_atomically(
-    path: Path, value: object, mode: int = 0o644, owner: tuple[int, int] | None = None
+    path: Path,
+    value: object,
+    mode: int = 0o644,
+    owner: tuple[int, int] | None = None,
+    *,
+    durable: bool = True,
 ) -> None:
     """Replace the file with the value as JSON. A reader sees the old or the new content.
 
-    `owner` is (uid, gid), set before the file gets its name. Raises OSError and leaves the old file
-    untouched.
+    `owner` is (uid, gid), set before the file gets its name. `durable`: see `replace`. Raises OSError and
+    leaves the old file untouched.
     """
-    replace_bytes(path, encode_json(value), mode, owner)
+    replace_bytes(path, encode_json(value), mode, owner, durable=durable)
 
 
 def replace_bytes(
@@ -71,10 +76,10 @@ def replace(
 ) -> None:
     """Write a temporary file beside `path` by `fill(descriptor)`, sync it and rename it to `path`.
 
-    `durable=False` skips the sync, for files that are meaningless after a power failure. `put` replaces the
-    rename. `owner` defaults to the folder's owner when root writes. Only root can give a file away; a user's
-    file keeps the user's group. A folder that is another user's link is not followed. Raises OSError with a
-    file name.
+    `durable=False` skips the sync, for files that are meaningless after a power failure, and for caches
+    whose readers do without a damaged one. `put` replaces the rename. `owner` defaults to the folder's owner
+    when root writes. Only root can give a file away; a user's file keeps the user's group. A folder that is
+    another user's link is not followed. Raises OSError with a file name.
     """
     with trusted(path.parent) as folder:
         try:

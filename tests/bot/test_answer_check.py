@@ -195,6 +195,12 @@ def test_the_refusal_is_one_line_that_says_what_differs_and_what_to_do(
     )
 
 
+def test_what_is_accepted_already_stays_in_the_value_to_set() -> None:
+    env = {verification.CONSENT: "apex, paradex"}
+    with pytest.raises(ConfigError, match=f"set {verification.CONSENT}=apex,paradex,lighter \\(in a fleet"):
+        verification.require_verified(settings_of("lighter"), env)
+
+
 @pytest.mark.parametrize("missing", ["class", "module"])
 def test_a_ccxt_without_the_exchange_refuses_live_and_says_so(
     missing: str, monkeypatch: pytest.MonkeyPatch

@@ -123,6 +123,18 @@ def test_another_market_of_an_earlier_run_is_cancelled_there(
     assert fake.book.own_open() == [], done.stderr
 
 
+def test_a_position_that_cannot_be_read_is_said_of_the_exchange(
+    start_bot: BotFactory, fake: FakeExchange, tmp_path: Path
+) -> None:
+    """It was said of "live", where the prices come from."""
+    bot = live(start_bot, fake)
+    settled(bot, fake)
+    bot.kill()
+    fake.position = "none"
+    done = cancel(tmp_path, **fake.env | FAST)
+    assert "backpack does not say what position is left: " in done.stderr
+
+
 def test_paper_mode_has_no_orders_to_cancel(tmp_path: Path) -> None:
     done = cancel(tmp_path, TRADING_MODE="paper")
     assert (done.returncode, done.stdout) == (2, "")

@@ -11,7 +11,8 @@ import pytest
 
 from gridbot.exchanges.closing import CcxtClosing
 from gridbot.store.ledger import closing_side
-from gridbot.trading.close import Closer, Terms
+from gridbot.trading.close import Closer
+from gridbot.trading.closed import Terms
 from tests.bot.kits.apex import Apex
 from tests.bot.kits.aster import Aster
 from tests.bot.kits.backpack import Backpack

@@ -16,7 +16,8 @@ from gridbot.model.errors import RefusedError
 from gridbot.model.types import OrderRequest, Side
 from gridbot.store.ledger import Ledger, closing_side
 from gridbot.store.store import Store
-from gridbot.trading.close import Closed, Closer, Terms
+from gridbot.trading.close import Closer
+from gridbot.trading.closed import Closed, Terms
 from gridbot.trading.reconcile import Reconciler
 from tests.bot.kits.apex import Apex
 from tests.bot.kits.aster import Aster, AsterSpot

@@ -158,6 +158,40 @@ def test_a_partly_bought_cell_sells_what_it_has() -> None:
     assert placed(five(4), "110", {1: D("0.4")})[0] == "L2 sell 0.4 @ 120"
 
 
+BOTH_HOLD = {1: D(1), 2: D(-1)}
+
+
+@pytest.mark.parametrize(
+    ("price", "resting", "wanted"),
+    [
+        ("95", 1, ["cancel L2 sell 1 @ 120"]),
+        ("95", None, ["L2 buy 1 @ 120"]),
+        ("95", 2, []),
+        ("135", 2, ["cancel L2 buy 1 @ 120"]),
+        ("135", None, ["L2 sell 1 @ 120"]),
+        ("120", 1, []),
+        ("120", 2, []),
+    ],
+)
+def test_of_two_exits_at_one_level_the_one_that_would_trade_comes_first(
+    price: str, resting: int | None, wanted: list[str]
+) -> None:
+    """Both cells hold something when fills are listed late: one sells there, and the other one buys."""
+    exits = {
+        1: order_of(OrderRequest("L2", Side.SELL, D(120), D(1), 1), 1),
+        2: order_of(OrderRequest("L2", Side.BUY, D(120), D(1), 2), 2),
+    }
+    live = () if resting is None else (exits[resting],)
+    plan = grid.plan(five(2), PERP, BOTH_HOLD, live, D(price), ZERO)
+    assert [line for line in told(plan) if "120" in line] == wanted
+    assert plan.quiet is None, "the other one waits for the price, or for an order"
+    told_id = {order.client_id for order in live}
+    assert grid.plan(five(2), PERP, BOTH_HOLD, live, D(price), ZERO, (), told_id).cancel == ()
+    # Without room for it, as beside other cells' orders, nothing is cancelled in turn for ever.
+    full = grid.plan(five(2, "1"), PERP, BOTH_HOLD, live, D(price), D(1) if D(price) < 120 else D(-1))
+    assert full.cancel == ()
+
+
 def entry_of(cell: int, filled: str, qty: str = "10", number: int = 1) -> Order:
     """Return a long cell's entry at its lower level, filled in part."""
     want = OrderRequest(f"L{cell}", Side.BUY, D(100 + 10 * cell), D(qty), cell, post_only=True)

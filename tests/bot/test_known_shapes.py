@@ -53,7 +53,9 @@ def test_the_kits_refuse_in_the_words_of_the_known_refusals(kind: type[Kit]) -> 
     if kind.name == "backpack":
         of_kit.append(Refusal(400, CLOCK))
     known = {(refusal.status, _code(refusal.body)) for refusal in of_kit}
-    refusals = [(case, one) for case in _cases_of(kind) for one in case.get("refused", {}).values()]
+    all_refusals = [(case, one) for case in _cases_of(kind) for one in case.get("refused", {}).values()]
+    # A gateway's page is no exchange's word.
+    refusals = [(case, one) for case, one in all_refusals if not isinstance(one["body"], str)]
     assert refusals
     for case, refusal in refusals:
         is_unverified = "unverified" in case.get("source", "")
@@ -137,6 +139,7 @@ def _cancel_and_look(kit: Kit) -> None:
         )
     own = [order for order in kit.adapter.open_orders() if order.client_id in range(5011, 5014)]
     assert len(own) == 3
+    list(kit.adapter.find([Order(5011, "L1", Side.BUY, Decimal(140), Decimal("0.9"), ZERO, "new", 0.0)]))
     first, second, third = (
         Order(0, "L1", Side.BUY, ZERO, ZERO, ZERO, "open", 0.0, exchange_id=order.exchange_id)
         for order in own

@@ -24,6 +24,7 @@ from tests.bot.kits.aster import Aster, AsterSpot
 from tests.bot.kits.backpack import Backpack, BackpackSpot
 from tests.bot.kits.kit import MAX_POSITION, KilledError, Kit, Run, without_list
 from tests.bot.kits.lighter import Lighter
+from tests.bot.kits.over_http import answer_over_http, response
 from tests.bot.kits.paradex import Paradex
 
 KITS = (Apex, Aster, AsterSpot, Backpack, BackpackSpot, Lighter, Paradex)
@@ -34,6 +35,23 @@ each_perp = pytest.mark.parametrize("kind", PERPS)
 each_exchange = pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=[] if kind in PERPS else [pytest.mark.long_form]) for kind in KITS]
 )
+
+
+@each_kit
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("", "answered with an empty body instead of JSON"),
+        ("<html><h1>please wait</h1></html>", "answered something that is not JSON: please wait"),
+    ],
+)
+def test_an_answer_that_is_no_json_is_called_so(kind: type[Kit], body: str, words: str) -> None:
+    """It was told as ccxt's own stumble over it: AttributeError: 'str' object has no attribute 'get'."""
+    kit = kind()
+    answer_over_http(kit, lambda: response(200, body), "orders")
+    with pytest.raises(UnclearError) as caught:
+        kit.adapter.open_orders()
+    assert str(caught.value) == f"{kit.name} {words}"
 
 
 @each_exchange

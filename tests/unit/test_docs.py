@@ -225,6 +225,19 @@ def test_both_languages_keep_step(page: str) -> None:
     assert levels(theirs) == levels(ours)
     assert languages_of_blocks(theirs) == languages_of_blocks(ours)
     assert rows(theirs) == rows(ours)
+    assert bullets(theirs) == bullets(ours)
+
+
+@pytest.mark.parametrize("page", IN_TWO_LANGUAGES)
+def test_a_file_or_key_that_one_language_names_is_named_in_the_other(page: str) -> None:
+    """A sentence that one language lacks, and that tells no figure, mostly names one of these."""
+    assert names(text_of(page)) ^ names(text_of(translation(page))) == set()
+
+
+def names(text: str) -> set[str]:
+    """Return the code outside code blocks that is a name with an underscore, or a path of folders."""
+    codes = {code.replace(".zh-TW", "") for code in CODE.findall(prose(text))}
+    return {code for code in codes if re.fullmatch(r"[\w./*-]+", code) and re.search(r"_|\w/\w", code)}
 
 
 def levels(text: str) -> list[str]:
@@ -240,6 +253,11 @@ def languages_of_blocks(text: str) -> list[str]:
 def rows(text: str) -> int:
     """Return how many rows all tables have together."""
     return sum(line.lstrip().startswith("|") for line in text.splitlines())
+
+
+def bullets(text: str) -> int:
+    """Return how many items all lists have together."""
+    return sum(line.lstrip().startswith("- ") for line in prose(text).splitlines())
 
 
 @pytest.mark.parametrize("page", IN_TWO_LANGUAGES)

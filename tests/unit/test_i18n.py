@@ -265,8 +265,31 @@ OTHER_WORDS = {
     "映像檔": ("鏡像",),
     "日誌": ("紀錄檔", "記錄檔"),
     "資料夾": ("目錄", "文件夾"),
+    "實盤": ("真實交易",),
+    "警報": ("警示",),
+    "機群網頁": ("機群頁面",),
 }
 """Our word → others for the same thing."""
+
+
+@pytest.mark.parametrize(
+    ("holder", "told"),
+    [
+        (
+            Text(
+                "`manager {command}` (pid {pid}, user {user}, since {since})",
+                command="serve",
+                pid=7,
+                user=0,
+                since="1",
+            ),
+            "`manager serve`（pid 7，使用者 0，從 1 開始）已在提供這個機群的網頁：見 `manager serve status`",
+        ),
+        ("python (pid 7)", "python (pid 7) 已在提供這個機群的網頁：見 `manager serve status`"),
+    ],
+)
+def test_no_blank_stands_beside_a_chinese_mark(chinese: None, holder: object, told: str) -> None:
+    assert str(Text("{holder} already serves this fleet: see `manager serve status`", holder=holder)) == told
 
 
 def test_one_word_for_each_thing_in_chinese() -> None:

@@ -16,6 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from manager import i18n
+from manager.cli import parsers
+from manager.fleet.display import PS_COLUMNS
+from manager.util import text_table
+
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 STAMPS = ("dev.stamp", "runtime.stamp")
 
@@ -240,6 +245,42 @@ def test_an_engine_whose_process_was_stopped_is_named(tmp_path: Path) -> None:
             process.kill()
     assert done.returncode == 1
     assert "was stopped, as by SIGSTOP. Do: sudo kill -CONT " in done.stderr
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"LANG": "C.UTF-8"},
+        {"LANG": "zh_TW.UTF-8"},
+        {"LANG": "zh_TW.UTF-8", "LC_ALL": "C"},
+        {"LC_ALL": "", "LC_MESSAGES": "zh_TW", "LANG": "C"},
+        {"MANAGER_LANG": "ZH-tw", "LC_ALL": "C"},
+        {"MANAGER_LANG": "en", "LANG": "zh_TW.UTF-8"},
+        {"LANG": "zhx"},
+        {"LANG": "zh@pinyin"},
+        {},
+    ],
+)
+def test_the_hints_of_make_up_speak_as_the_manager_does(environ: dict[str, str]) -> None:
+    """They name a column of its table, and a command of its own."""
+    shown = subprocess.run(
+        [SCRIPTS / "hints.sh", "manager"],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
+        env={"PATH": os.environ["PATH"], **environ},
+    )
+    before = i18n.language()
+    try:
+        i18n.use(i18n.language_from(environ))
+        [web] = [heading for heading in text_table.headings(PS_COLUMNS) if heading in ("WEB", "網頁連接埠")]
+    finally:
+        i18n.use(before)
+    pages, logs, _stop = shown.stdout.splitlines()
+    assert web in pages
+    assert ("column" in pages) == (web == "WEB")
+    assert parsers.parsed(logs.split()[-2:]).follow
 
 
 def test_each_mutant_fits_its_file_and_names_tests_that_exist() -> None:

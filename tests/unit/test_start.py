@@ -78,10 +78,32 @@ def test_a_short_command_loads_only_what_it_needs(command: str) -> None:
 
 def test_the_standby_is_asked_before_anything_is_loaded() -> None:
     """What `python -c pass` has loaded is free."""
-    bare = set(_loaded("import sys; print(*sys.modules)"))
-    asked = set(_loaded("import sys, manager.cli.standby; print(*sys.modules)"))
-    own = {"__future__", "_socket", "marshal", "manager", "manager.cli", "manager.cli.standby"}
+    bare = set(_loaded("import sys; print(*sys.modules)", "-S"))
+    asked = set(_loaded("import sys, manager.cli.standby; print(*sys.modules)", "-S"))
+    own = {"_socket", "_stat", "marshal", "manager", "manager.cli", "manager.cli.standby"}
     assert asked - bare <= own
+
+
+def test_logs_of_one_load_no_snapshot_of_the_fleet() -> None:
+    loaded = set(_loaded(LOAD.replace("COMMAND", "logs")))
+    assert loaded.isdisjoint({"manager.fleet.observe", "manager.fleet.status", "decimal", "numbers"})
+
+
+@pytest.mark.parametrize("is_urgent", [False, True])
+def test_what_is_installed_is_found_where_python_was_started_without_site(is_urgent: bool) -> None:
+    """Before that, what is of the library, or nowhere, has nothing loaded."""
+    program = f"""
+import sys
+from manager.cli import without_site
+without_site.make_up_for_it(is_urgent={is_urgent})
+try:
+    import _winapi
+except ImportError:
+    print("site" in sys.modules, end=" ")
+import pydantic
+print("site" in sys.modules, sys.prefix)
+"""
+    assert _loaded(program, "-S") == [str(is_urgent), "True", sys.prefix]
 
 
 @pytest.mark.parametrize("start", ["cli.entry_point()", "runpy.run_module('manager', run_name='__main__')"])

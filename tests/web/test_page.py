@@ -990,6 +990,18 @@ def test_a_sum_of_many_digits_leaves_the_kill_switch_on_a_phone(
         assert page.run("document.querySelector('#halt').getBoundingClientRect().bottom <= innerHeight")
 
 
+def test_what_is_not_zero_is_not_written_as_zero(browser: Browser, tmp_path: Path, door: Door) -> None:
+    """A position of many a token is a billionth of a whole one, and its price has as many places."""
+    tiny = {**LIVE, "lower": "0.0000000005", "upper": "0.000000002"}
+    rows = [a_bot("bp_sol_01", pnl="1", position="-0.000000001", price="0.00000000125", **tiny)]
+    with serving(tmp_path, rows, door=door) as served:
+        page = opened(browser, served)
+        assert page.text("[data-id=bp_sol_01] .c-position").split("\n")[-2:][0] == "−0.000000001 SOL"
+        assert "−0.000000001" in page.text(".boxes")
+        page.run("(document.querySelector('[data-id=bp_sol_01] .c-name').click(), 1)")
+        page.wait(lambda: "0.00000000125" in page.text("dialog"))
+
+
 def test_a_tag_that_no_bot_has_any_more_can_be_left(browser: Browser, tmp_path: Path, door: Door) -> None:
     tagged = a_bot("bp_sol_01", pnl="1", **LIVE)
     tagged = tagged._replace(view=tagged.view._replace(spec=a_spec()._replace(tags=("night",))))

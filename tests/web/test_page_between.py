@@ -405,6 +405,23 @@ def test_a_laptop_that_has_slept_says_how_old_all_is_and_sends_nothing_late(
     assert served.backend.actions.all() == []
 
 
+def test_a_halt_that_was_not_heard_is_asked_for_again_and_not_by_a_device_that_has_slept(
+    page: Browser, served: Served
+) -> None:
+    """The fleet may have been halted and resumed by other means in the hours that a laptop was shut."""
+    let_time_pass(page)
+    page.run("(document.querySelector('#halt button').click(), 1)")
+    page.wait(lambda: page.count("dialog .halt") == 1)
+    button = page.driver.find_element("css selector", "dialog .halt")
+    with offline(page):
+        ActionChains(page.driver).click_and_hold(button).pause(1.7).release().perform()
+        page.wait(lambda: f"{UNHEARD}; it is asked for again" in page.text("dialog .verdict"))
+        page.run("(window.passed = 600_000, 1)")
+        page.wait(lambda: "asked for 10 min ago, and not answered" in page.text("dialog .verdict"))
+    page.wait(lambda: page.text("#banners") == "")
+    assert served.backend.actions.all() == []
+
+
 def test_of_several_bots_the_rest_is_left_where_the_device_has_slept(page: Browser, served: Served) -> None:
     let_time_pass(page)
     select(page, "bp_sol_01", "bp_btc_01")

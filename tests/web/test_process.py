@@ -12,11 +12,16 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from manager.errors import ManagerError
+from manager.fleet.session import Session
+from manager.monitor.watch import service
 from manager.web import keeper, places, rights
+from manager.web.engine_side import process
+from manager.web.engine_side.backend import Backend
 from manager.web.options import Options
 from tests import ports
 from tests.standby import BY_STANDBY, ROOT
@@ -37,6 +42,28 @@ def eventually(condition: Callable[[], Any], within: float = WITHIN_S) -> Any:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return value
+
+
+def test_the_engine_side_ends_its_threads_before_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The interpreter takes down a thread that is at work in the middle of it."""
+    a_project(tmp_path)
+    began: list[Backend] = []
+
+    def listener(_path: Path, backend: Backend, _peer: int) -> mock.Mock:
+        began.append(backend)
+        return mock.Mock()
+
+    monkeypatch.setattr(service, "watches", lambda _fleet: True)
+    monkeypatch.setattr(process, "TRY_AGAIN_S", 0.0)
+    monkeypatch.setattr(process._Ending, "listen", lambda ending: ending.set(signal.SIGTERM, None))
+    monkeypatch.setattr(process, "Listener", listener)
+    places.of(Session(tmp_path).project().fleet).socket.parent.mkdir(parents=True, exist_ok=True)
+    process.run(tmp_path, os.geteuid(), bool, bool, bool, bool)
+    [backend] = began
+    threads = (backend.snapshots.thread, backend.figures.thread, backend.machines.thread)
+    assert [thread.join(0) for thread in threads] == [True, True, True]
 
 
 class Project:

@@ -9,7 +9,7 @@ from typing import Any
 
 from manager.cli import closing_table
 from manager.cli.notices import say_problems
-from manager.config import bundled_reads, dotenv, handover, reach
+from manager.config import bundled_reads, dotenv, handover, reach, signing_libraries
 from manager.config.spec import config_hash
 from manager.errors import BAD_CONFIG, OK, Problem
 from manager.fleet import bot_options_file
@@ -55,7 +55,7 @@ def config(session: Session, args: Namespace) -> int:
 
 
 def _unreached(project: Project, chosen: list[str]) -> Iterator[Problem]:
-    """Yield what the files have and no bot gets."""
+    """Yield what the files have and no bot gets, and what a bot needs that no file can have."""
     known = {(warning.file, warning.path) for warning in project.warnings}
     for instance in chosen:
         file = project.specs[instance].config_file
@@ -64,6 +64,8 @@ def _unreached(project: Project, chosen: list[str]) -> Iterator[Problem]:
             yield Problem.at(file, "", closing_table.UNUSED_KEYS, keys=", ".join(unknown))
         if unread := bundled_reads.unread_names(project.specs[instance].literals, project.fleet):
             yield Problem.at(file, "environment", NOT_READ, names=", ".join(unread))
+    chosen_specs = [project.specs[instance] for instance in chosen]
+    yield from signing_libraries.outside_of_config(chosen_specs, project.fleet)
     written = [name for name, value in dotenv.read(project.fleet.dotenv_file).variables.items() if value]
     specs = [loaded.spec for loaded in project.loaded.files if loaded.spec]
     if not project.loaded.broken_files and (names := reach.variables_unused(written, specs, project.fleet)):

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 
 from manager.engine.streams import STREAMS
 from manager.errors import OK, EngineUnreachable, ManagerError, UsageError
-from manager.fleet import observe
-from manager.fleet.instance import log_dir_of
+from manager.fleet import listing
 from manager.fleet.selection import Selection, require_known
 from manager.fleet.session import Session
 from manager.i18n import Text, labelled
@@ -37,7 +36,7 @@ def logs(session: Session, args: Namespace) -> int:
     """Print the bots' output; with -f continuously, across restarts and recreations."""
     project = session.project()
     engine = session.engine(project.fleet.parallelism)
-    observed = observe.observed(project, engine)
+    observed = listing.observed(project.fleet.name, engine)
     if args.follow and args.until is not None:
         raise UsageError("--until cannot be used with --follow")
     if args.since is not None and args.until is not None and args.since > args.until:
@@ -121,6 +120,8 @@ def _selected(selection: Selection, project: Project, observed: Observed, wanted
     named = selection.named(project)
     if named is not None and all(instance in containers for instance in named):
         return [_shown(instance, containers[instance], project) for instance in named]
+    from manager.fleet import observe
+
     # without the image and what drifted, which no line depends on
     snapshot = observe.assemble(
         project, observed, observe.NO_IMAGE, made_before=dict.fromkeys(project.specs, ())
@@ -142,7 +143,7 @@ def _selected(selection: Selection, project: Project, observed: Observed, wanted
 
 
 def _shown(instance: str, container: Container | None, project: Project) -> Shown:
-    return Shown(instance, log_dir_of(instance, container, project.specs.get(instance)), container)
+    return Shown(instance, listing.log_dir_of(instance, container, project.specs.get(instance)), container)
 
 
 def _has_lines(view: Shown, fleet: Fleet, wanted: LogQuery) -> bool:

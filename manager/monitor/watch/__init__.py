@@ -8,7 +8,7 @@ others_work                          which bots another manager may have taken d
 updates                              what somebody has changed by `docker update`
 engine_recovery                      which bots are started again after an engine crash
 kinds, alert_rules, machine_rules    the kinds of alerts, and what is wrong at one moment
-history                              what a single snapshot cannot tell
+history, clock_jumps                 what a single snapshot cannot tell, and by how much the clock was set
 alert_state, alert_cases, snoozing   which conditions cause an alert now, and again when they become others
 messages, daily_report               the texts
 notifier, store                      groups alerts; what a restarted `watch` continues from

@@ -300,7 +300,7 @@ def _with_money(text: Text, view: Instance) -> Text:
 
 
 def _restarts(view: Instance, history: History, rules: Alerts, now: float) -> Iterator[Condition]:
-    count = history.restarts_since(view.id, now - rules.crash_loop_window)
+    count = history.restarts_within(view.id, rules.crash_loop_window, now)
     supervisor, minutes = view.supervisor, max(1, rules.crash_loop_window // 60)
     if supervisor is None:  # it has just been started, by somebody who may have put it right
         return

@@ -109,6 +109,25 @@ def advance(
     return {**after, **fading}, [*alerts, *ends]
 
 
+def shifted(book: Book, seconds: float, but: Collection[Key] = ()) -> dict[Key, Open]:
+    """Return the open conditions by a clock that was set by so many seconds: all is as long ago as it was.
+
+    `but`: what a person has left, which is known by its time.
+    """
+
+    def moved(at: float | None) -> float | None:
+        return None if at is None else at + seconds
+
+    return {
+        key: entry._replace(
+            since=entry.since if key in but else entry.since + seconds,
+            said_at=moved(entry.said_at),
+            gone_at=moved(entry.gone_at),
+        )
+        for key, entry in book.items()
+    }
+
+
 def _present(
     condition: Condition,
     entry: Open,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import time
@@ -31,7 +32,17 @@ MUTE_ROUNDS = 60
 
 
 class _Trades(NamedTuple):
+    """Hold a count, and since when it is so, by the time since boot: the clock may be set."""
+
     number: int
+    since: float
+
+
+class _Logged(NamedTuple):
+    """Hold the time of a log file, and when that was looked at and since when it is so, since boot."""
+
+    written_at: float
+    asked_at: float
     since: float
 
 
@@ -46,6 +57,7 @@ class BotPoller:
         self._silences: Counter[str] = Counter()
         self._talkers: set[str] = set()
         self._trades: dict[str, _Trades] = {}
+        self._logs: dict[str, _Logged] = {}
 
     def ask(self, views: Iterable[Instance], fleet: Fleet, *, logs: bool) -> dict[str, Progress]:
         """Ask all running bots, a few at a time; a group with bots that hang takes two seconds."""
@@ -84,15 +96,16 @@ class BotPoller:
         report = for_mode(report, view.mode)
         return Progress(
             tick_age=report.tick_age,
-            trade_age=self._trade_age(view.id, report.trades, now),
-            log_age=_log_age(view, fleet, now) if logs else None,
+            trade_age=self._trade_age(view.id, report.trades),
+            log_age=self._log_age(view, fleet, now) if logs else None,
             is_paused=report.is_paused,
             pnl=report.pnl,
             quote=report.quote or "",
             market=report.market,
         )
 
-    def _trade_age(self, instance: str, count: int | None, now: float) -> float | None:
+    def _trade_age(self, instance: str, count: int | None) -> float | None:
+        now = time.monotonic()
         if count is None:
             self._trades.pop(instance, None)
             return None
@@ -100,6 +113,22 @@ class BotPoller:
         if before is None or before.number != count:
             before = self._trades[instance] = _Trades(count, now)
         return now - before.since
+
+    def _log_age(self, view: Instance, fleet: Fleet, now: float) -> float | None:
+        """Return seconds since the bot last logged; None if that cannot be read.
+
+        The clock may be set: only of what it has logged since it was last asked does the file's time tell.
+        """
+        written_at, at = _logged_at(view, fleet, now), time.monotonic()
+        if written_at is None:
+            self._logs.pop(view.id, None)
+            return None
+        before = self._logs.get(view.id)
+        if before is None or before.written_at != written_at:
+            most = math.inf if before is None else at - before.asked_at
+            before = _Logged(written_at, at, at - min(max(0.0, now - written_at), most))
+        self._logs[view.id] = before._replace(asked_at=at)
+        return at - before.since
 
 
 def _key(view: Instance) -> str:
@@ -112,8 +141,8 @@ def _groups(ids: list[str], size: int) -> list[list[str]]:
     return [ids[start : start + size] for start in range(0, len(ids), size)]
 
 
-def _log_age(view: Instance, fleet: Fleet, now: float) -> float | None:
-    """Return seconds since the bot last logged: today's or yesterday's newest file, by whatever time zone.
+def _logged_at(view: Instance, fleet: Fleet, now: float) -> float | None:
+    """Return when the bot last logged: today's or yesterday's newest file, by whatever time zone.
 
     None if it cannot be read.
     """
@@ -129,7 +158,7 @@ def _log_age(view: Instance, fleet: Fleet, now: float) -> float | None:
                 continue
             if stat.S_ISREG(status.st_mode) and (youngest is None or status.st_mtime > youngest):
                 youngest = status.st_mtime
-    return None if youngest is None else now - youngest
+    return youngest
 
 
 class Questions:

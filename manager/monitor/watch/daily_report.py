@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from manager.fleet import doing
@@ -23,9 +23,11 @@ MOST_NAMED = 10
 def is_due(at: str, now: datetime, last: str) -> bool:
     """Return whether today's report must still be sent.
 
-    `at`: `08:00`, local, or empty; `last`: day of the last one, ISO.
+    `at`: `08:00`, local, or empty; `last`: day of the last one, ISO. One of tomorrow was sent before the
+    clock was set back over midnight.
     """
-    return bool(at) and now.strftime("%H:%M") >= at and now.date().isoformat() != last
+    sent = {now.date().isoformat(), (now.date() + timedelta(days=1)).isoformat()}
+    return bool(at) and now.strftime("%H:%M") >= at and last not in sent
 
 
 def text(
@@ -42,7 +44,7 @@ def text(
     restarts = {
         instance: count
         for instance in views
-        if (count := history.restarts_since(instance, now - REMEMBERED_S))
+        if (count := history.restarts_within(instance, REMEMBERED_S, now))
     }
     lines = []
     for word in ("failed", "unhealthy", "restarting", "stopped", "missing", "completed"):

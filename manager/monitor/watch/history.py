@@ -30,9 +30,21 @@ class History(NamedTuple):
 
     pasts: Mapping[str, Past]
 
-    def restarts_since(self, instance: str, since: float) -> int:
-        """Return how often its bot was restarted since then, as far as that was observed."""
-        return sum(at >= since for at in self.pasts.get(instance, Past()).restarts)
+    def restarts_within(self, instance: str, seconds: float, now: float) -> int:
+        """Return how often its bot was restarted in the last seconds, as far as that was observed.
+
+        A time that is ahead of the clock is of before somebody set it back: how long ago is not known.
+        """
+        return sum(now - seconds <= at <= now for at in self.pasts.get(instance, Past()).restarts)
+
+    def shifted(self, seconds: float) -> History:
+        """Return the history by a clock that was set by so many seconds: all is as long ago as it was."""
+        return History(
+            {
+                instance: past._replace(restarts=tuple(at + seconds for at in past.restarts))
+                for instance, past in self.pasts.items()
+            }
+        )
 
     def is_taken_down(self, instance: str, at: float | None) -> bool:
         """Return whether `manager down` removed its last observed container."""

@@ -26,6 +26,7 @@ from manager.monitor.watch.addresses import Address
 from manager.monitor.watch.alert_rules import MACHINE, Condition
 from manager.monitor.watch.alert_state import Alert
 from manager.monitor.watch.bot_poller import Questions
+from manager.monitor.watch.clock_jumps import ClockJumps
 from manager.monitor.watch.concerned import Concerned
 from manager.monitor.watch.disk_guard import DiskGuard
 from manager.monitor.watch.egress_keeper import EgressKeeper
@@ -91,7 +92,7 @@ class Watch:
         self._egress, self._twins = EgressKeeper(), TwinKeeper()
         self._senders = Senders(session.engine().statistics, time.monotonic)
         self._exceeded: dict[tuple[str, str, str], Breach] = {}
-        self._concerned = Concerned()
+        self._concerned, self._clock_jumps = Concerned(), ClockJumps()
         self._resolved: tuple[Project, list[Address]] | None = None
         self._disk: Disk | None = None
         self._next_disk = self._next_recovery = 0.0
@@ -163,6 +164,8 @@ class Watch:
 
     def _tick(self, now: float) -> None:
         observer, notifier = self._observer, self._notifier
+        if jump := self._clock_jumps.since_last():
+            notifier.clock_was_set(jump, now)
         if has_looked := observer.look_if_due():
             notifier.look(observer.snapshot.views, now)
             self._recorder.record(

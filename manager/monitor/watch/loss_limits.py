@@ -41,7 +41,7 @@ def breaches(fleet: Fleet, today: Today, day: str, accounts: Sequence[Sequence[s
             text = Text(
                 "the fleet has lost {amount} today, its limit is {limit}{note}",
                 amount=_size(loss.amount, loss.currency),
-                limit=_size(limits.fleet_daily_loss, loss.currency),
+                limit=_size(Decimal(limits.fleet_daily_loss), loss.currency),
                 note=_note(fleet, today, today),
             )
             breaches.append(Breach(Condition(MACHINE, "fleet_loss", text, case=day), day, None))
@@ -56,7 +56,7 @@ def breaches(fleet: Fleet, today: Today, day: str, accounts: Sequence[Sequence[s
                 "the account of {ids} has lost {amount} today, its limit is {limit}{note}",
                 ids=", ".join(account),
                 amount=_size(loss.amount, loss.currency),
-                limit=_size(limits.account_daily_loss, loss.currency),
+                limit=_size(Decimal(limits.account_daily_loss), loss.currency),
                 note=_note(fleet, today, account),
             )
             condition = Condition(account[0], "account_loss", text, case=day)

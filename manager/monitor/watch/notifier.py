@@ -74,6 +74,16 @@ class Notifier:
         """Add a snapshot to the history."""
         self.history = self.history.after(views.values(), now)
 
+    def clock_was_set(self, seconds: float, now: float) -> None:
+        """Have all that is remembered be as long ago as it was before the clock was set by so many seconds.
+
+        Else what has begun a moment ago is told at once, or only after an hour.
+        """
+        before = now - seconds
+        left = snoozing.silenced(snoozes.load(self._fleet.snooze_file), self._book, before)
+        self._book = alert_state.shifted(self._book, seconds, left)
+        self.history = self.history.shifted(seconds)
+
     def note(
         self,
         conditions: Iterable[Condition],

@@ -9,7 +9,7 @@ from manager.config import cache
 from manager.engine.client import Engine
 from manager.engine.containers import Container, Observed
 from manager.errors import NotFound
-from manager.fleet import bot_report, observe
+from manager.fleet import bot_report, listing, observe
 from manager.fleet.bot_report import KeptReport
 from manager.fleet.instance import Instance
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
@@ -79,7 +79,7 @@ def is_as_listed(snapshot: FleetSnapshot, engine: Engine) -> bool:
         image = NO_IMAGE
     if image != snapshot.image:
         return False
-    return _timeless(observe.observed(snapshot.project, engine)) == _timeless(snapshot.observed)
+    return _timeless(listing.observed(snapshot.project.fleet.name, engine)) == _timeless(snapshot.observed)
 
 
 def _timeless(observed: Observed) -> tuple[object, ...]:

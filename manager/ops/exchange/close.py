@@ -285,7 +285,7 @@ def _run(
         return NoAnswer(Text("{why}", why=error), has_refused=False)
     if ended.code != 0:
         no_words = Text("the program exited with code {code}", code=ended.code)
-        why = _reason(ended.answer) or ended.in_its_words(no_words)
+        why = closing_messages.reason(ended.answer) or ended.in_its_words(no_words)
         return NoAnswer(why, has_refused=ended.code < KILLED_FROM)
     try:
         answer = json.loads(ended.answer)
@@ -314,15 +314,6 @@ def _figures(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what the program says of its record beside the position; optional."""
     figures = answer.get("report")
     return figures if isinstance(figures, dict) else {}
-
-
-def _reason(answer: str) -> Text | None:
-    """Return why the program has refused, by its code; None from one that has no codes."""
-    try:
-        parsed = json.loads(answer)
-    except (ValueError, RecursionError):
-        return None
-    return closing_messages.sentence(parsed) if isinstance(parsed, dict) else None
 
 
 def _unusable() -> Text:

@@ -18,7 +18,8 @@ from manager.engine import container_config, fleet_network, labels
 from manager.engine.client import Engine
 from manager.engine.container_config import HostContext
 from manager.errors import ManagerError
-from manager.fleet import preflight_messages
+from manager.fleet import closing_messages, preflight_messages
+from manager.fleet.closing_messages import OF_PREFLIGHT
 from manager.fleet.observe import NO_IMAGE, FleetSnapshot
 from manager.fleet.preflight_messages import Line
 from manager.i18n import Text
@@ -107,7 +108,7 @@ def _check_one(
         return LiveCheck(spec.id, why=Text("{why}", why=error), says_what_to_do=True)
     if ended.code != 0:
         no_words = Text("the query exited with code {code}", code=ended.code)
-        why = ended.in_its_words(no_words)
+        why = closing_messages.reason(ended.answer, OF_PREFLIGHT) or ended.in_its_words(no_words)
         return LiveCheck(spec.id, why=why, says_what_to_do=bool(ended.message) and ended.code in REFUSED)
     lines = decoded(ended.answer)
     return LiveCheck(spec.id, lines, None if lines else Text("its answer cannot be parsed"))

@@ -18,6 +18,7 @@ from manager.fleet.state_file import FleetState
 from manager.i18n import mark
 from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.answer import Answer
+from manager.ops.exchange import unknown_rest
 from manager.ops.execution.context import ExecutionContext
 from manager.ops.execution.stop import stop as stop_container
 
@@ -123,8 +124,8 @@ def settle(outcome: Outcome[Action], context: ExecutionContext) -> Outcome[Actio
     why = context.called_off() or context.interrupted()  # nobody waits for an exchange
     if outcome.open_orders_left is None and labels.OPEN_ORDERS in container.labels:
         # before it is asked, for a manager that is killed while it waits
-        now = time.time()
-        _save(context, lambda state: state.with_left_unknown([action.instance], now))
+        since = {action.instance: unknown_rest.from_now(context.fleet, action.instance)}
+        _save(context, lambda state: state.with_left_unknown(since))
     answer = Answer(None, why=why) if why else context.ask(container)
     if answer.left is not None:
         state_dir = context.fleet.instance_state_dir(action.instance)

@@ -300,4 +300,4 @@ def _remember(fleet: Fleet, engine_id: str, mounts: frozenset[str]) -> None:
         "mounts": [*others, *([*own, mount] for mount in sorted(mounts))][-MOST_MOUNTS:],
     }
     with suppress(OSError):  # it is tried again next time
-        atomic_file.write_atomically(fleet.probed_file, content)
+        atomic_file.write_atomically(fleet.probed_file, content, durable=False)

@@ -31,7 +31,7 @@ from manager.i18n import Text
 from manager.ops.actions.action import Action, Outcome
 from manager.ops.actions.answer import ASKED_AT_ONCE, Answer
 from manager.ops.actions.events import Warned
-from manager.ops.exchange import container_gone, oneoff, open_orders
+from manager.ops.exchange import container_gone, oneoff, open_orders, unknown_rest
 from manager.ops.execution import desired_state
 from manager.ops.execution.stop import stop
 from manager.ops.execution.stop_turns import StopTurns, exchange_of, longest
@@ -159,11 +159,9 @@ def _keep_unknown(fleet: Fleet, outcomes: Sequence[HaltOutcome]) -> None:
 
 
 def _save_unknown(fleet: Fleet, unknown: Collection[str], known: Collection[str]) -> None:
-    now = time.time()
+    since = {instance: unknown_rest.from_now(fleet, instance) for instance in unknown}
     with suppress(ManagerError):  # the halt has said so
-        desired_state.save_state(
-            fleet, lambda state: state.with_left_known(known).with_left_unknown(unknown, now)
-        )
+        desired_state.save_state(fleet, lambda state: state.with_left_known(known).with_left_unknown(since))
 
 
 def _was_live(fleet: Fleet, instance: str) -> bool:

@@ -12,5 +12,6 @@ staging   where a side keeps the backup that is moved
 orders    halt and start it, so that what was ordered meanwhile stays in force
 bound     the two machines that the move was begun with
 interrupted  moves that nobody goes on with, and whose bots run nowhere
+left_unknown  carries over that nobody knows what it has left at its exchange
 dotenv_lines  adds the variables of an instance to .env
 """

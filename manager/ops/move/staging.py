@@ -25,6 +25,8 @@ LOCKS = ("caller", "side")
 """The command that moves an instance, and one step of it on this machine."""
 RESTORED = "restored"
 """Has the move whose data are in place."""
+LEFT = "left"
+"""Tells whether nobody knows what the instance has left at its exchange, as the source has said."""
 
 
 def folder(fleet: Fleet, instance: str) -> Path:
@@ -73,6 +75,21 @@ def note_restored(fleet: Fleet, instance: str, move: str) -> None:
     path = make(fleet, instance) / RESTORED
     with writing_to(path):
         atomic_file.replace_bytes(path, move.encode("ascii"), 0o600)
+
+
+def note_left(fleet: Fleet, instance: str, *, is_unknown: bool) -> None:
+    """Remember what the source says of it until it has arrived. Raises ManagerError."""
+    path = make(fleet, instance) / LEFT
+    with writing_to(path):
+        atomic_file.replace_bytes(path, b"unknown" if is_unknown else b"known", 0o600)
+
+
+def is_left_unknown(fleet: Fleet, instance: str) -> bool | None:
+    """Return what the source has said of it; None if it did not, as an earlier manager does not."""
+    try:
+        return (folder(fleet, instance) / LEFT).read_bytes() == b"unknown"
+    except OSError:
+        return None
 
 
 def lock_file(fleet: Fleet, instance: str, name: str) -> Path:

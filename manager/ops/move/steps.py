@@ -25,7 +25,7 @@ from manager.i18n import Text
 from manager.ops.backup import instance_locks, make, rehearse, restore, verify
 from manager.ops.folders import bot_user
 from manager.ops.hosts import identity
-from manager.ops.move import account, dotenv_lines, fitting, orders, presence, staging
+from manager.ops.move import account, dotenv_lines, fitting, left_unknown, orders, presence, staging
 from manager.ops.move.orders import Answer, Request
 from manager.util import formatting
 from manager.util.trusted_folder import open_in_trusted, trusted, unlink_in_trusted
@@ -188,7 +188,7 @@ def send(session: Session, instance: str, request: Request, streams: Streams) ->
     fleet = session.project().fleet
     _require_buried(fleet, instance, request["move"])
     streams.after = staging.folder(fleet, instance) / staging.BACKUP
-    return _facts(streams.after)
+    return {**_facts(streams.after), "is_left_unknown": left_unknown.is_unknown(fleet, instance)}
 
 
 def receive(session: Session, instance: str, request: Request, streams: Streams) -> Answer:
@@ -212,6 +212,8 @@ def receive(session: Session, instance: str, request: Request, streams: Streams)
             raise ManagerError("the backup of {id} did not arrive whole; run the move again", id=instance)
         with trusted(path.parent) as folder:
             (folder / part.name).rename(folder / path.name)
+    if (is_unknown := request.get("is_left_unknown")) is not None:  # an earlier manager does not tell
+        staging.note_left(fleet, instance, is_unknown=is_unknown is True)
     return {}
 
 
@@ -284,6 +286,8 @@ def arrive(session: Session, instance: str, request: Request, _streams: Streams)
                 raise ManagerError(
                     "{id} cannot arrive: this move was called off, or its data are missing", id=instance
                 )
+        if present.move != move:  # else it is here, and its exchange may have answered since
+            left_unknown.keep(fleet, instance)
         if present.move != move or (stone is not None and stone.move == move):
             tombstone.settle(fleet, instance, Generation(int(request["generation"]), move))
     return {}

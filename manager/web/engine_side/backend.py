@@ -75,12 +75,14 @@ class Backend:
         self.machines.thread.begin()
 
     def end(self) -> bool:
-        """End the threads; return whether they have ended within some seconds."""
+        """End the threads; return whether they have ended within some seconds, all together."""
         self.is_ending = True
         self.readers.end()
         self.tails.close()
-        threads = (self.snapshots.thread, self.figures.thread, self.machines.thread)
-        return all(thread.join(END_WITHIN_S) for thread in threads)
+        until = time.monotonic() + END_WITHIN_S
+        for thread in (threads := (self.snapshots.thread, self.figures.thread, self.machines.thread)):
+            thread.join(max(0.0, until - time.monotonic()))
+        return all(thread.join(0.0) for thread in threads)
 
     def note_reader(self) -> None:
         """Note that the page is read now, in the present language."""

@@ -238,8 +238,8 @@ def _row(host: str, row: Mapping[str, Any]) -> dict[str, str | bool | None]:
         "last_state_text": None if last is None else _(_safe_text(last) or "?"),
         "doing_text": None if doing is None else _(doing),
         "mode_text": display.mode_text(_safe_text(row.get("mode"))) or None,
-        "is_left_unknown": bool(left := display.left_unknown_text(row)),
-        "note": left or _safe_text(row.get("doing_why")) or _safe_text(row.get("why")),
+        "is_left_unknown": row.get("is_left_unknown") is True,
+        "note": display.left_text(row) or _safe_text(row.get("doing_why")) or _safe_text(row.get("why")),
         **{key: _safe_text(row.get(name)) for key, name in TEXTS.items()},
     }
 

@@ -52,8 +52,7 @@ def run(
         if not service.watches(fleet):  # its unit would find the lock taken, and fail for ever
             _watch(project_dir, on_event, on_result, backend, ending)
         ending.wait(TRY_AGAIN_S)
-    backend.is_ending = True
-    backend.tails.close()
+    backend.end()  # a thread that the interpreter takes down in the middle of its work may crash it
 
 
 class _Ending(SignalFlag):

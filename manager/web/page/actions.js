@@ -112,12 +112,28 @@ export function sender(path, wanted) {
   let first = null;
   const pressedAt = Date.now();
   return () => {
-    const passed = (Date.now() - pressedAt) / 1000;
-    if (first !== null && passed > AGAIN_S) throw new Error(t("asked for {age} ago, and not answered: it is not asked for again; `manager history` shows whether it was carried out", { age: age(passed) }));
+    if (first !== null) requireRecent(pressedAt);
     const again = first === null ? {} : { asked_at: first };
     first ??= now();
     return ask(path, { method: "POST", body: JSON.stringify({ ...wanted, key, ...again }) });
   };
+}
+
+/** Return what asks for a halt: also again, where no answer came, as a second halt changes nothing. Not after a while:
+ * the fleet may have been halted and resumed by other means since. */
+export function haltSender(path) {
+  let isFirst = true;
+  const pressedAt = Date.now();
+  return () => {
+    if (!isFirst) requireRecent(pressedAt);
+    isFirst = false;
+    return ask(path, { method: "POST", body: JSON.stringify({ confirm: "halt" }) });
+  };
+}
+
+function requireRecent(pressedAt) {
+  const passed = (Date.now() - pressedAt) / 1000;
+  if (passed > AGAIN_S) throw new Error(t("asked for {age} ago, and not answered: it is not asked for again; `manager history` shows whether it was carried out", { age: age(passed) }));
 }
 
 /** Start a command and show its lines until it has ended. */
@@ -134,8 +150,9 @@ export async function run(place, begin) {
       action = await begin();
     } catch (error) {
       verdict.className = "verdict bad";
-      verdict.textContent = error.message;
-      if (!(error instanceof Unheard) || failures >= TRIES) return false;
+      const isLast = !(error instanceof Unheard) || failures >= TRIES;
+      verdict.textContent = isLast ? error.message : t("{why}; it is asked for again", { why: error.message });
+      if (isLast) return false;
       await new Promise((go) => setTimeout(go, 1000));
     }
   }
@@ -231,7 +248,7 @@ function openHalt(model, dialog, isHeld) {
   const { counts, exposure } = model.fleet;
   const close = () => dialog.close();
   take(dialog);
-  const go = () => run(place, () => ask("halt", { method: "POST", body: JSON.stringify({ confirm: "halt" }) }));
+  const go = () => run(place, haltSender("halt"));
   refill(
     dialog,
     el("div", { class: "head" }, el("h2", {}, t("Halt the whole fleet")), el("button", { class: "chip", "data-key": "close", onclick: close }, t("Close"))),

@@ -65,17 +65,26 @@ function grouped(digits) {
   return whole.replace(/\B(?=(\d{3})+$)/g, "\u202f") + (rest ? `.${rest}` : "");
 }
 
-/** Return an amount with as many places as it needs, at most eight. */
+/** Return how many places a number needs for its first digits, at least so many: what is not zero is not written as 0. */
+function placesOf(value, least, digits = 2) {
+  if (!value || Math.abs(value) >= 10 ** -least) return least;
+  return Math.min(100, digits - 1 - Math.floor(Math.log10(Math.abs(value))));
+}
+
+/** Return an amount with as many places as it needs, at most eight where these tell of anything. */
 export function amount(text, unit = "") {
   if (text === null || text === undefined) return "–";
   const value = Number(text);
-  const digits = value.toFixed(8).replace(/\.?0+$/, "").replace(/^-0$/, "0").replace("-", "−");
+  const digits = value.toFixed(placesOf(value, 8)).replace(/\.?0+$/, "").replace(/^-0$/, "0").replace("-", "−");
   return unit ? `${digits} ${unit}` : digits;
 }
 
 /** Return a price in at most seven significant digits. */
 export function price(text) {
-  return text === null || text === undefined ? "–" : String(Number(Number(text).toPrecision(7)));
+  if (text === null || text === undefined) return "–";
+  const value = Number(Number(text).toPrecision(7));
+  const digits = String(value);
+  return digits.includes("e-") ? value.toFixed(placesOf(value, 6, 7)).replace(/\.?0+$/, "") : digits;
 }
 
 /** Return the class of a profit or loss: what is written without a sign is neither. */

@@ -1,6 +1,6 @@
 // Show the bots of the trader's other machines, and halt all machines at once.
 
-import { holdButton, run } from "./actions.js";
+import { haltSender, holdButton, run } from "./actions.js";
 import { now } from "./clock.js";
 import { el, refill, show, take } from "./dom.js";
 import { age, bracketed, labelled, language, listed, money, t, withMinus } from "./format.js";
@@ -86,7 +86,7 @@ function haltAllButton(hosts) {
 function openHalt(hosts, isHeld) {
   const place = el("div", { class: "place" });
   take(parts.detail);
-  const go = () => run(place, () => ask("hosts/halt", { method: "POST", body: JSON.stringify({ confirm: "halt" }) }));
+  const go = () => run(place, haltSender("hosts/halt"));
   refill(
     parts.detail,
     el("div", { class: "head" }, el("h2", {}, t("Halt here and on all machines")), el("button", { class: "chip", "data-key": "close", onclick: () => parts.detail.close() }, t("Close"))),

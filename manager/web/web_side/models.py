@@ -87,6 +87,9 @@ class Instance(Answer):
     doing_params: dict[str, Any] | None
     doing_why: str | None
     severity: Literal["bad", "warn", "note", "calm", "off"]
+    open_orders_left: int | None = Field(
+        description="what a live bot that no longer runs has left; null while it runs and where nobody knows"
+    )
     market: str | None
     report_is_old: bool = Field(description="whether P&L and position are not, or not yet, a running bot's")
     price_at: str | None = Field(description="when the price was read from which P&L is")

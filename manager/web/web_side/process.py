@@ -59,6 +59,7 @@ def main(words: list[str]) -> None:
     rights.give_up(settings["uid"])
     with socket.socket(fileno=got.listening) as listening:
         server.run(sockets=[listening])
+    app_state.end()
 
 
 def _app_state(settings: Any, sessions: int) -> AppState:

@@ -16,6 +16,7 @@ PAGE_TEXTS = (
         "Every bot here and on {hosts} is stopped at once. A machine that does not answer is named: its bots"
         " may go on."
     ),
+    mark("{why}; it is asked for again"),
     mark("never seen"),
     mark("last seen {age} ago"),
     mark("unreachable"),

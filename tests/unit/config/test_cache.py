@@ -52,6 +52,33 @@ def test_an_unchanged_folder_is_not_loaded_again(tmp_path: Path, monkeypatch: py
     assert project.read(tmp_path) == before
 
 
+@pytest.mark.parametrize("left", [b"", b"\0" * 500, b"{", b"[]", b"\xff\xfe\x00"])
+def test_what_a_power_cut_has_left_of_the_cache_is_not_used(
+    tmp_path: Path, left: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No write of it waits for the disk: the first `up` of a fleet, and each after a change, waits for it."""
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: pytest.fail("the cache was synced"))
+    write_config(tmp_path, a_config())
+    before = project.read(tmp_path)
+    (kept,) = (tmp_path / "cache/botfleet").iterdir()
+    assert json.loads(kept.read_bytes())["files"]
+    kept.write_bytes(left)
+    assert project.read(tmp_path) == before
+    assert json.loads(kept.read_bytes())["files"]
+
+
+def test_a_config_whose_name_is_not_utf8_is_the_same_from_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_config(tmp_path, a_config())
+    active = tmp_path / "config/active"
+    (file,) = active.iterdir()
+    file.rename(active / os.fsdecode(b"bp\xff.json"))
+    before = project.read(tmp_path)
+    monkeypatch.delattr(loader, "load")
+    assert project.read(tmp_path) == before
+
+
 def test_a_folder_that_cannot_be_read_is_not_taken_for_one_that_was_not_there(tmp_path: Path) -> None:
     active = tmp_path / "config" / "active"
     active.parent.mkdir()

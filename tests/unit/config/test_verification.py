@@ -56,6 +56,24 @@ def test_what_is_unverified_needs_consent_and_the_line_to_write_is_given() -> No
     assert why.endswith('accept_unverified = ["apex", "lighter"]')
 
 
+def test_the_line_is_the_same_for_all_so_that_none_overwrites_another() -> None:
+    table = {**TABLE, "aster": {"perp": {"kit": True, "unverified": ["the signature of requests"]}}}
+    fleet = a_fleet(accept_unverified=("apex",))
+    aster: dict[str, Any] = {"metadata": {"exchange": "aster", "symbol": "SOLUSDT"}, "mode": "live"}
+    files = tuple(
+        LoadedFile(f"config/active/{name}.json", a_spec(name, fleet=fleet, **sections))
+        for name, sections in (("a", LIGHTER), ("b", aster), ("c", {"mode": "live"}))
+    )
+    loaded = verification.with_refusals(LoadedConfigs(files), fleet, table)
+    lines = {
+        str(problem).rpartition(": ")[2] for problems in loaded.refusals.values() for problem in problems
+    }
+    assert lines == {'accept_unverified = ["apex", "aster", "lighter"]'}
+    assert set(loaded.refusals) == {"a", "b"}
+    accepted = a_fleet(accept_unverified=("apex", "aster", "lighter"))
+    assert verification.with_refusals(LoadedConfigs(files), accepted, table).refusals == {}
+
+
 @pytest.mark.parametrize("accepted", [True, ("lighter",)])
 def test_consent_reaches_the_bot_and_no_other(accepted: Any) -> None:
     fleet = a_fleet(accept_unverified=accepted)

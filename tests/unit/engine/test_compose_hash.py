@@ -80,7 +80,17 @@ def test_what_compose_was_asked_about_is_known_again(answering: Fleet) -> None:
 
 @pytest.mark.parametrize(
     "damaged",
-    ["", "{", "[]", "null", '{"key": 1}', '{"file": null}', "[" * 100_000, '{"key": [], "hashes": 1}'],
+    [
+        "",
+        "\0" * 500,
+        "{",
+        "[]",
+        "null",
+        '{"key": 1}',
+        '{"file": null}',
+        "[" * 100_000,
+        '{"key": [], "hashes": 1}',
+    ],
 )
 def test_a_damaged_cache_says_nothing(answering: Fleet, damaged: str) -> None:
     fleet, specs = answering, [a_spec()]

@@ -20,6 +20,7 @@ PROGRAM = (
     "cli/close_position.py",
     "exchanges/verification.py",
     "exchanges/answer_check.py",
+    "exchanges/signing_library.py",
 )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from manager.errors import ManagerError
-from manager.fleet import supervisor_state
+from manager.fleet import host, supervisor_state
 from manager.ops.folders import bot_user
 from tests.builders import a_container
 
@@ -52,3 +52,29 @@ def test_an_image_is_a_name(tmp_path: Path, name: str) -> None:
     file.write_text(f'name = "desk"\nimage = "{escaped}"\n')
     with pytest.raises(ConfigError, match="must be an image name"):
         fleet_settings.load(tmp_path)
+
+
+def _process(proc: Path, pid: int, container: str, inner: int) -> tuple[str, int]:
+    """Make a process's folder. Returns by what it is looked for."""
+    (proc / f"{pid}").mkdir()
+    (proc / f"{pid}/status").write_text(f"Name:\tpython3\nNSpid:\t{pid}\t{inner}\n")
+    (proc / f"{pid}/cgroup").write_text(f"0::/docker/{container}\n")
+    return container, inner
+
+
+def test_of_processes_that_are_known_no_file_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a fleet in which one bot was restarted, only that one's processes are looked for."""
+    others = {_process(tmp_path, 100 + number, f"{number:064x}", 7): 100 + number for number in range(5)}
+    assert host.host_pids(others, others.values(), tmp_path) == others
+    started = _process(tmp_path, 200, "f" * 64, 7)
+    read, paths = host._read, list[str]()
+
+    def noted(path: str) -> bytes:
+        paths.append(path)
+        return read(path)
+
+    monkeypatch.setattr(host, "_read", noted)
+    assert host.host_pids({**others, started: 0}, others.values(), tmp_path) == {**others, started: 200}
+    assert paths == [str(tmp_path / name) for name in ("loadavg", "200/status", "200/cgroup")]

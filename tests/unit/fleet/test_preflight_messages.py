@@ -11,7 +11,7 @@ from gridbot.trading.preflight import KEYS_REFUSED
 from manager import i18n
 from manager.fleet import preflight_messages
 from manager.fleet.preflight_messages import Line, line
-from manager.i18n import Text
+from manager.i18n import quoted
 
 ROOT = Path(__file__).parents[3]
 BOT = ROOT / "docker" / "bot" / "gridbot"
@@ -63,12 +63,21 @@ def test_what_works_needs_no_remedy() -> None:
 @pytest.mark.parametrize("raw", [{"code": "new_thing"}, {"code": "funds", "params": {"free": "1"}}])
 def test_an_unknown_code_or_a_missing_parameter_is_told_in_the_programs_words(raw: dict[str, object]) -> None:
     told = line({**raw, "level": "warn", "text": "a \x1b[2Jthing", "remedy": "do it"})
-    assert told == Line(
-        "warn", str(raw["code"]), Text("{why}", why="a  [2Jthing"), Text("{why}", why="do it")
-    )
+    assert told == Line("warn", str(raw["code"]), quoted("a  [2Jthing"), quoted("do it"))
 
 
 @pytest.mark.parametrize("raw", [{}, {"level": "bad", "code": "x"}, {"level": "ok"}, 1, []])
 def test_what_is_no_check_is_refused(raw: object) -> None:
     with pytest.raises((LookupError, TypeError)):
         line(raw)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("code", ["symbol_missing", "levels_invalid", "of_tomorrow"])
+def test_the_programs_own_words_are_a_quotation_in_another_language(code: str) -> None:
+    words = "SOL_USDX is not listed"
+    raw = {"level": "fail", "code": code, "params": {"error": words}, "text": words, "remedy": "look there"}
+    told = line(raw)
+    assert str(told.text) == words
+    with i18n.speaking("zh-TW"):
+        assert str(told.text) == f"「{words}」"
+        assert (str(told.remedy) == "「look there」") is (code == "of_tomorrow")

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -450,6 +451,45 @@ def test_orders_that_a_halt_has_left_are_no_calm_state_until_the_exchange_has_no
     live.bots.answers["bp_sol_01"] = NOTHING
     live.transcript("orders bp_sol_01")
     assert shown(live) == ("off", False)
+
+
+def status(sandbox: Sandbox) -> dict[str, Any]:
+    """Return what `status` prints of the live bot."""
+    text = sandbox.transcript("status bp_sol_01").partition("\n")[2]
+    return dict(json.JSONDecoder().raw_decode(text)[0])  # the exit code comes after it
+
+
+def test_status_says_what_a_stopped_bot_has_left_as_ps_does(live: Sandbox) -> None:
+    """It said nothing of orders: only `ps` and the command that stopped the bot did."""
+    live.transcript("up")
+    assert (status(live)["open_orders_left"], status(live)["note"]) == (None, None)
+    live.transcript("halt")
+    assert status(live)["open_orders_left"] == 2
+    assert status(live)["note"] in live.transcript("ps")
+    assert status(live)["note"].endswith("2 open orders left")
+    live.bots.answers["bp_sol_01"] = NOTHING
+    live.transcript("orders bp_sol_01")
+    assert (status(live)["open_orders_left"], "open orders" in status(live)["note"]) == (0, False)
+
+
+@pytest.mark.parametrize("command", ["halt", "stop bp_sol_01", "orders bp_sol_01"])
+def test_an_answer_is_kept_for_a_bot_that_was_killed_before_its_first_report(
+    live: Sandbox, command: str
+) -> None:
+    """The report of the run before stands there until then; the answer was taken for that one's."""
+    live.transcript("up")
+    condition = {"code": "finished", "params": {"by": "duration", "limit": "60"}}
+    report = {"contract": 2, "mode": "live", "at": live.clock.time(), "position": "0.3", "final": True}
+    content = {"run_ended": True, "previous_run": True, "report": {**report, "condition": condition}}
+    killed(live)
+    (folder(live) / REPORT_FILE).write_text(json.dumps(content))
+    assert "it was killed: whether orders are left is unknown" in status(live)["note"]
+    assert status(live)["open_orders_left"] is None
+    live.transcript(command)
+    assert status(live)["open_orders_left"] == 2
+    note = status(live)["note"]
+    assert ("position left: -0.6 SOL; 2 open orders left" in note, "unknown" in note) == (True, False)
+    assert status(live)["doing"] is None, "it has not finished as planned: the run before had"
 
 
 def confirmed(sandbox: Sandbox) -> None:

@@ -190,3 +190,18 @@ def test_a_state_of_before_that_was_kept_is_read(live: Sandbox) -> None:
     content["instances"]["bp_sol_01"]["left_unknown_at"] = "soon"
     file.write_text(json.dumps(content))
     assert "is not a botfleet state file" in live.transcript("ps")
+
+
+def test_what_was_said_before_the_clock_was_set_back_is_no_answer(live: Sandbox) -> None:
+    """Its time is later than that of the question."""
+    live.transcript("up")
+
+    def stop() -> None:
+        confirmed(live)
+        live.clock.set_by = -3600
+
+    live.engine.after("stop", stop, of=SOL)
+    live.bots.answers.clear()
+    live.transcript("halt")
+    assert live.exit_code == FAILED
+    assert bad(live)

@@ -338,6 +338,9 @@ def test_this_machine_may_be_the_one_that_does_not_answer(tmp_path: Path) -> Non
             {"state": "stopped", "is_left_unknown": True, "why": "container exit code 0"},
             "unknown what is left at the exchange",
         ),
+        ({"state": "stopped", "open_orders_left": 2, "why": "stopped by a user"}, "2 open orders left"),
+        ({"state": "stopped", "open_orders_left": 0, "why": "stopped by a user"}, "stopped by a user"),
+        ({"state": "stopped", "open_orders_left": "2", "why": "stopped by a user"}, "stopped by a user"),
         ({"state": "stopped", "is_left_unknown": "x", "why": "of another version"}, "of another version"),
     ],
 )

@@ -11,6 +11,8 @@ import pytest
 
 from manager.engine import labels
 from manager.engine.container_config import HostContext, body
+from manager.fleet import closing_messages
+from manager.i18n import speaking
 from manager.ops.exchange import live_checks, oneoff
 from manager.ops.folders import instance_folders
 from tests.builders import a_fleet, a_spec
@@ -73,7 +75,7 @@ def asked(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, A
     return seen
 
 
-def test_plan_asks_only_when_told_to_and_only_for_what_it_creates(
+def test_plan_asks_only_when_told_to_and_only_for_what_it_starts(
     sandbox: Sandbox, asked: list[dict[str, Any]]
 ) -> None:
     sandbox.config("bp_sol_01", 5002, mode="live")
@@ -90,6 +92,24 @@ def test_plan_asks_only_when_told_to_and_only_for_what_it_creates(
     asked.clear()
     assert "exit code" not in sandbox.transcript("plan --live"), "it is there already"
     assert asked == []
+
+
+def test_plan_asks_with_the_keys_that_a_restart_would_bring(
+    sandbox: Sandbox, asked: list[dict[str, Any]]
+) -> None:
+    """Of new keys it said "restart: environment changed" and no word on whether they can trade."""
+    sandbox.config("bp_sol_01", 5002, mode="live")
+    sandbox.transcript("up")
+    asked.clear()
+    (sandbox.folder / ".env").write_text("BACKPACK_KEY=other\nBACKPACK_SECRET=s\n")
+    told = sandbox.transcript("plan --live")
+    assert "bp_sol_01: restart: environment changed" in told
+    assert "fail: a grid earns 0.013 %" in told
+    assert [request["env"]["BACKPACK_KEY"] for request in asked] == ["other"]
+    sandbox.transcript("up", "stop bp_sol_01")
+    asked.clear()
+    sandbox.transcript("plan --live")
+    assert asked == [], "`up` would not start what a person has stopped"
 
 
 def test_a_query_that_failed_is_no_answer_whatever_it_has_printed(
@@ -113,6 +133,26 @@ def test_the_remedy_is_that_of_what_was_said(
     monkeypatch.setattr(oneoff, "run_defined", lambda *_: oneoff.Ended(code, "", "its words"))
     told = sandbox.transcript("doctor --live")
     assert f"bp_sol_01: cannot be checked: its words\n        → {remedy}" in told
+
+
+@pytest.mark.parametrize("language", ["en", "zh-TW"])
+def test_what_the_bot_is_refused_for_is_said_in_the_users_language(
+    language: str, sandbox: Sandbox, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = {"exchange": "apex", "kind": "perp", "version": "4.9.1", "what": "a sale: sent price is 1"}
+    refused = oneoff.Ended(2, json.dumps({"code": "read_wrongly", "params": params}), "its words")
+    monkeypatch.setattr(oneoff, "run_defined", lambda *_: refused)
+    sandbox.config("bp_sol_01", 5002, mode="live")
+    with speaking(language):
+        output = sandbox.transcript("doctor --live")
+    assert "its words" not in output
+    assert "a sale: sent price is 1" in output
+    assert ("拒絕" if language == "zh-TW" else "live trading on apex perp is refused") in output
+
+
+@pytest.mark.parametrize("code", closing_messages.OF_PREFLIGHT)
+def test_no_remedy_of_a_preflight_is_that_of_a_closing(code: str) -> None:
+    assert "close it" not in closing_messages.OF_PREFLIGHT[code]
 
 
 def test_plan_has_the_checks_as_json(sandbox: Sandbox, asked: list[dict[str, Any]]) -> None:

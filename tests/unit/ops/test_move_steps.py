@@ -6,6 +6,7 @@ import errno
 import hashlib
 import io
 import os
+import time
 from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from manager.config import dotenv
 from manager.engine.containers import observe
 from manager.errors import ManagerError
-from manager.fleet import halt_mark, tombstone
+from manager.fleet import closed_report, halt_mark, state_file, tombstone
 from manager.fleet import observe as observing
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
@@ -229,3 +230,66 @@ def test_a_halt_that_came_meanwhile_is_not_taken_for_the_moves(
         halt_mark.make(machine.fleet, ID, "halt", did_run=True, identity=mark)
     machine.step("halt", {"move": MOVE, "before": {"own": "known"}})
     assert marked == [MOVE if is_ours else None]
+
+
+@pytest.mark.parametrize(
+    ("there", "told", "expected"),
+    [
+        (None, True, True),
+        (None, False, False),
+        (5.0, False, False),
+        (5.0, True, True),
+        (5.0, None, True),  # an earlier manager sends it
+    ],
+)
+def test_that_nobody_knows_what_is_left_arrives_with_it(
+    machine: Machine, tmp_path: Path, there: float | None, told: bool | None, *, expected: bool
+) -> None:
+    """Its config may be on paper by now, and then the move's own halt asks no exchange."""
+    tokyo = Machine(tmp_path / "tokyo")
+    if there is not None:
+        state_file.update(tokyo.fleet, lambda state: state.with_left_unknown({ID: there}))
+    if told:
+        state_file.update(machine.fleet, lambda state: state.with_left_unknown({ID: time.time() + 3600}))
+    tombstone.bury(machine.fleet, ID, GONE)
+    content = b"a backup"
+    (staging.make(machine.fleet, ID) / staging.BACKUP).write_bytes(content)
+    facts = machine.step("send", {"move": MOVE})
+    if told is None:
+        del facts["is_left_unknown"]
+    tokyo.step("receive", {"move": MOVE, **facts}, content)
+    tombstone.bury(tokyo.fleet, ID, COMES)
+    staging.note_restored(tokyo.fleet, ID, MOVE)
+    for _ in range(2):  # it may be repeated, and its exchange may have answered by then
+        tokyo.step("arrive", ARRIVES)
+        marked_at = state_file.load(tokyo.fleet.state_file, "desk").of(ID).left_unknown_at
+        assert (marked_at is not None) is expected
+        assert marked_at is None or marked_at <= time.time()
+    state_file.update(tokyo.fleet, lambda state: state.with_left_known([ID]))
+    tokyo.step("arrive", ARRIVES)
+    assert state_file.load(tokyo.fleet.state_file, "desk").of(ID).left_unknown_at is None
+
+
+def test_what_was_answered_since_is_no_longer_unknown_on_either_machine(machine: Machine) -> None:
+    """The file that has the answer stays behind."""
+    state_file.update(machine.fleet, lambda state: state.with_left_unknown({ID: 5.0}))
+    folder = machine.fleet.instance_state_dir(ID)
+    folder.mkdir(parents=True)
+    closed_report.keep_answer(folder, 0, None)
+    tombstone.bury(machine.fleet, ID, GONE)
+    (staging.make(machine.fleet, ID) / staging.BACKUP).touch()
+    assert machine.step("send", {"move": MOVE})["is_left_unknown"] is False
+
+
+def test_a_move_that_is_called_off_leaves_it_unknown_where_it_was(machine: Machine, tmp_path: Path) -> None:
+    tokyo = Machine(tmp_path / "tokyo")
+    state_file.update(machine.fleet, lambda state: state.with_left_unknown({ID: 5.0}))
+    tombstone.bury(machine.fleet, ID, GONE)
+    (staging.make(machine.fleet, ID) / staging.BACKUP).touch()
+    facts = machine.step("send", {"move": MOVE})
+    tokyo.step("receive", {"move": MOVE, **facts})
+    tokyo.step("forget", ARRIVES)
+    machine.step("dig-up", {**LEAVES, "generation": 2})
+    assert state_file.load(tokyo.fleet.state_file, "desk").of(ID).left_unknown_at is None
+    assert staging.is_left_unknown(tokyo.fleet, ID) is None
+    assert state_file.load(machine.fleet.state_file, "desk").of(ID).left_unknown_at == 5.0

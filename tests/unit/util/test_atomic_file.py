@@ -40,3 +40,5 @@ def test_a_file_is_synced_before_it_gets_its_name(tmp_path: Path, steps: list[st
 def test_what_means_nothing_after_a_power_cut_is_not_synced(tmp_path: Path, steps: list[str]) -> None:
     atomic_file.replace_bytes(tmp_path / "a.pid", b"1", 0o644, durable=False)
     assert "sync" not in steps
+    atomic_file.write_atomically(tmp_path / "cache.json", {}, durable=False)
+    assert "sync" not in steps

@@ -107,7 +107,7 @@ def _figures(settings: Settings, store: Store, exchange: Exchange) -> dict[str, 
         price = exchange.price()
         held = own_position(settings, store, exchange)
     except ExchangeError as err:
-        print(f"{exchange.name} does not say what position is left: {err}", file=sys.stderr)
+        print(f"{settings.exchange} does not say what position is left: {err}", file=sys.stderr)
     figures = left_figures(store, price)
     return figures if held is None else {**figures, "position_at_exchange": as_text(held)}
 

@@ -22,7 +22,8 @@ from gridbot.model.errors import EXIT_CRASH, BotError, ConfigError, DatabaseErro
 from gridbot.model.types import Side
 from gridbot.runtime import log as logs
 from gridbot.store.store import Store
-from gridbot.trading.close import CLOSE_WITHIN_S, LOOK_WITHIN_S, Closer, Terms
+from gridbot.trading.close import CLOSE_WITHIN_S, LOOK_WITHIN_S, Closer
+from gridbot.trading.closed import Terms
 
 
 def main(argv: Sequence[str]) -> int:

@@ -222,5 +222,5 @@ def _position_at_exchange(
     try:
         return own_position(settings, store, exchange)
     except ExchangeError as err:
-        log.warning("%s does not say what position is left: %s", exchange.name, err)
+        log.warning("%s does not say what position is left: %s", settings.exchange, err)
         return None

@@ -117,7 +117,7 @@ def _position(
         account = exchange.position()
         base = exchange.market().base
     except ExchangeError as err:
-        print(f"{exchange.name} does not say what position is left: {err}", file=sys.stderr)
+        print(f"{settings.exchange} does not say what position is left: {err}", file=sys.stderr)
         return {}
     part = others_part.own_part(settings, fact, account, own)
     return {} if part is None else {"position": as_text(part), "base": base}

@@ -29,12 +29,17 @@ from gridbot.trading.worst_case import RunningGrid, running_grid
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print one JSON object a line. Returns 0 when the checks were made, whatever they found."""
+    """Print one JSON object a line. Returns 0 when the checks were made, whatever they found.
+
+    When nothing was asked it prints why on stderr, and its code, where it has one, in JSON.
+    """
     try:
         settings = args.parse(argv, {**os.environ, "TRADING_MODE": "live"})
         checks = check_all(settings)
     except BotError as err:
         print(err, file=sys.stderr)
+        if err.code:
+            print(json.dumps(err.as_code()))
         return err.exit_code
     except ExchangeError as err:
         print(f"{settings.exchange} does not answer: {err}", file=sys.stderr)

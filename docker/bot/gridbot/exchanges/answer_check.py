@@ -36,7 +36,8 @@ def difference(settings: Settings) -> str | None:
         reader = KnownExchange(settings, known)
         for case in known["cases"]:
             answer = case["answer"]
-            if what := differing(case["must"], reader.read(case)):
+            rows = reader.read(case)
+            if what := differing(case["must"], rows) or reader.wrongly_sent(case):
                 return f"{answer}: {what}"
     except BotError:
         raise  # there is no ccxt, say

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gridbot.config.settings import Settings
-from gridbot.exchanges import ccxt_client, ccxt_errors
+from gridbot.exchanges import ccxt_client, ccxt_errors, error_words
 from gridbot.exchanges.answer_readers import READERS
 from gridbot.exchanges.answers import SENSELESS, Listed, Page
 from gridbot.model.errors import ExchangeError, RejectedError, UnclearError
@@ -186,6 +186,13 @@ class CcxtCalls:
             time.sleep(random.uniform(0, NONCE_PAUSE_S))
         return self._call_once(function, *args, json=json, is_cancel=is_cancel)
 
+    def _not_json(self) -> UnclearError:
+        """Return the error of an answer that is not JSON, with its words: a page of maintenance has some."""
+        words = error_words.of_body(str(self._api.last_http_response or ""))
+        if not words:
+            return UnclearError(f"{self._id} answered with an empty body instead of JSON")
+        return UnclearError(f"{self._id} answered something that is not JSON: {words}")
+
     def _call_once(self, function: Callable[..., Any], *args: Any, json: bool, is_cancel: bool) -> Any:
         def expect() -> None:
             self._on_call(max(2 * self._api.timeout / 1000, MIN_CALL_S))
@@ -198,7 +205,7 @@ class CcxtCalls:
             self._api.last_response_headers, self._api.last_json_response = None, {}
             answer = function(*args)
             if json and self._api.last_json_response is None:
-                raise UnclearError(f"{self._id} answered something that is not JSON")
+                raise self._not_json()
             return answer
         except self._errors.BaseError as err:
             headers = self._api.last_response_headers or {}
@@ -206,6 +213,8 @@ class CcxtCalls:
                 self._doubt_clock()
             raise ccxt_errors.translated(err, self._answers, headers, self._id) from err
         except SENSELESS as err:
+            if self._api.last_json_response is None:  # ccxt took a page for what is in it
+                raise self._not_json() from err
             what = secrecy.hide(f"{type(err).__name__}: {err}")
             raise UnclearError(f"cannot make sense of {self._id}'s answer: {what}") from err
         finally:

@@ -81,6 +81,11 @@ def of_error(err: BaseException, exchange: str) -> Words:
     return Words(_cut(f"{exchange}: {network_fault(err) or 'no answer'}", f" ({call})"))
 
 
+def of_body(body: str) -> str:
+    """Return the words of an answer's body in one line, for people; "" where it has none."""
+    return _cut(plain(_one_line(body)))
+
+
 def without_query(text: str) -> str:
     """Return a text without the queries of addresses, which hold nothing but parameters and the signature."""
     return QUERY.sub("", _one_line(text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -27,6 +28,11 @@ SIGNERS: Mapping[str, Callable[..., Any]] = {
     "load_account": lambda *_, **__: None,
     "sign_order_request": lambda request: request,
 }
+# What ccxt sends with an order for itself, and what each signature has anew. Whatever else goes with a
+# request that acts has to be known: by a field an order may wait, close everything, or pay somebody else.
+OF_CCXT = ("to", "in", "brokerId", "expiration", "limitFee", "nonce", "signature")
+# Numbers that go out as text are written out: exchanges refuse an exponent, or take it for something else.
+EXPONENT = re.compile(r"[-+]?[0-9.]+[eE][-+]?[0-9]+")
 HOUR_S = 3600
 CANCEL_AFTER_S = 600
 
@@ -49,10 +55,11 @@ class KnownExchange(CcxtClosing):
         self._now, self._structure = float(known["now"]), known["market"]
         self._given, self._pages, self._refused = dict[str, Any](), dict[str, list[Any]](), dict[str, Any]()
         self._sent: Mapping[str, Any] = {}
+        self._acts: list[Mapping[str, Any]] = []
         self._call_name, self._doubts_clock = "", False
         self._clock_read_at = float("inf")  # it is not asked for its time
         api.milliseconds, api.rateLimit = lambda: now_ms, 0
-        self._use_market()
+        self._use_market({})
         for name, sign in SIGNERS.items():
             if hasattr(api, name):
                 setattr(api, name, sign)
@@ -63,7 +70,8 @@ class KnownExchange(CcxtClosing):
         """Return what the adapter makes of the answers of one case, in rows."""
         self._given, self._refused = case.get("given", {}), case.get("refused", {})
         self._pages = {path: list(answers) for path, answers in case.get("pages", {}).items()}
-        self._call_name, self._sent, self._doubts_clock = case["call"], {}, False
+        self._call_name, self._sent, self._acts, self._doubts_clock = case["call"], {}, [], False
+        self._use_market(case.get("market", {}))
         self._answers.most_on_page = case.get("most_on_page", type(self._answers).most_on_page)
         try:
             return CALLS[case["call"]](self, [_order(one) for one in case.get("orders", ())])
@@ -72,6 +80,24 @@ class KnownExchange(CcxtClosing):
                 raise
             row = {"error": type(err).__name__, "cause": err.cause, "doubts_clock": self._doubts_clock}
             return [row]
+
+    def wrongly_sent(self, case: Mapping[str, Any]) -> str | None:
+        """Return what the case that was just read has sent otherwise than it must, None for nothing.
+
+        What acts is one request, without a field beside those that the case says it must have or may have.
+        """
+        if len(self._acts) > 1:
+            return f"{len(self._acts)} requests are sent instead of 1"
+        for name, expected in case.get("asks", {}).items():
+            if type(value := self._sent.get(name)) is not type(expected) or value != expected:
+                return f"{name} is {value} instead of {expected}"
+        named = [*case.get("may", ()), *(name for fields in case["must"] for name in fields or ())]
+        for name, value in (item for act in self._acts for item in act.items()):
+            if isinstance(value, float) or EXPONENT.fullmatch(str(value)):
+                return f"{name} is {value!r}, which is not written out"
+            if not case.get("refused") and name not in named and name.removeprefix("sent ") not in OF_CCXT:
+                return f"{name} is {value}, and nothing of the kind may be sent"
+        return None
 
     def _placed(self, orders: Sequence[Order]) -> Sequence[Any]:
         return [{"id": self.place(orders[0]), **self._sent}]
@@ -108,10 +134,10 @@ class KnownExchange(CcxtClosing):
         try:
             return [self.market()]
         finally:
-            self._use_market()
+            self._use_market({})
 
-    def _use_market(self) -> None:
-        self._api.set_markets([self._api.safe_market_structure(self._structure)])
+    def _use_market(self, changes: Mapping[str, Any]) -> None:
+        self._api.set_markets([self._api.safe_market_structure({**self._structure, **changes})])
         self._raw = self._api.markets[self._structure["symbol"]]
 
     def _order_params(self) -> dict[str, Any]:
@@ -126,6 +152,8 @@ class KnownExchange(CcxtClosing):
         self._sent = {"sent to": f"{method} {path}", "sent in": where} | {
             f"sent {name}": value for name, value in fields.items()
         }
+        if method != "GET":
+            self._acts.append(self._sent)
         return {"url": path, "method": method, "body": None, "headers": None}
 
     def _fetch(self, url: str, method: str = "GET", *_: Any, **__: Any) -> Any:
@@ -142,9 +170,11 @@ class KnownExchange(CcxtClosing):
         return answer
 
     def _refuse(self, url: str, method: str, status: int, body: Any) -> Any:
-        """Read a refusal as ccxt's own `fetch` does."""
-        self._api.last_json_response, text = body, json.dumps(body)
-        arguments: tuple[Any, ...] = (status, "", url, method, {}, text, body, {}, None)
+        """Read a refusal as ccxt's own `fetch` does; one that is text is no JSON."""
+        is_text = isinstance(body, str)
+        read, text = (None, body) if is_text else (body, json.dumps(body))
+        self._api.last_json_response = read
+        arguments: tuple[Any, ...] = (status, "", url, method, {}, text, read, {}, None)
         try:
             if status >= 400:
                 raise StatusError(status)

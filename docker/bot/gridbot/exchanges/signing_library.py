@@ -26,25 +26,24 @@ def require_signing_library(exchange: str, env: Mapping[str, str] = os.environ) 
         try:
             importlib.import_module("apexpro.zklink_sdk")
         except Exception as err:
-            raise ConfigError(
-                f"live trading on apex needs the signing library apexomni ({_words(err)}): {HOW}"
-            ) from err
+            raise _lacking("apex", f"apexomni: {_words(err)}") from err
 
 
 def _require_lighter(path: str) -> None:
     if not Path(path).is_file():
         what = f"is {path}, where there is no file" if path else "is not set"
-        raise ConfigError(
-            f"live trading on lighter needs its signing library ({LIGHTER_LIBRARY} {what}): {HOW}"
-        )
+        raise _lacking("lighter", f"{LIGHTER_LIBRARY} {what}")
     load("lighter")  # so that what follows does not import all of ccxt
     signer = importlib.import_module("ccxt.static_dependencies.lighter_client.signer")
     try:
         signer.load_lighter_library(path)
     except Exception as err:
-        raise ConfigError(
-            f"{LIGHTER_LIBRARY}: {path} cannot be used as lighter's signing library ({_words(err)}): {HOW}"
-        ) from err
+        raise _lacking("lighter", f"{LIGHTER_LIBRARY}: {path} cannot be used: {_words(err)}") from err
+
+
+def _lacking(exchange: str, what: str) -> ConfigError:
+    text = f"live trading on {exchange} needs its signing library ({what}): {HOW}"
+    return ConfigError(text, "signing_library", exchange=exchange, what=what)
 
 
 def _words(err: Exception) -> str:

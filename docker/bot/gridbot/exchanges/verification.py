@@ -48,9 +48,10 @@ def require_verified(
         )
     if known["unverified"] and not is_accepted(settings.exchange, env):
         names = ", ".join(known["unverified"])
+        accepted = ",".join([*_accepted(env), settings.exchange])
         raise ConfigError(
             f"live trading on {settings.exchange} {kind} is refused: {names} unverified; if you accept that,"
-            f" set {CONSENT}={settings.exchange} (in a fleet: accept_unverified in config/fleet.toml)",
+            f" set {CONSENT}={accepted} (in a fleet: accept_unverified in config/fleet.toml)",
             "unverified",
             exchange=settings.exchange,
             kind=kind,
@@ -78,5 +79,8 @@ def require_verified(
 
 def is_accepted(exchange: str, env: Mapping[str, str]) -> bool:
     """Tell whether the environment accepts what is unverified of `exchange`: by its name, or 1 for all."""
-    accepted = {word.strip() for word in env.get(CONSENT, "").split(",")}
-    return bool(accepted & {exchange, "1", "true"})
+    return not {exchange, "1", "true"}.isdisjoint(_accepted(env))
+
+
+def _accepted(env: Mapping[str, str]) -> list[str]:
+    return [word.strip() for word in env.get(CONSENT, "").split(",") if word.strip()]

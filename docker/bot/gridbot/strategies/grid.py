@@ -139,6 +139,9 @@ def plan(
         room_if_replaced[item.side] -= item.qty
         if item.slot in busy_slots:
             with_room.append((item, Decimal(1)))
+            waits = waits or not item.post_only
+            if _has_passed(item, price) and room[item.side] >= item.qty:
+                cancel += [one for one in live if _is_opposite(one, item) and one.client_id not in told]
             continue
         if room[item.side] >= item.qty:
             room[item.side] -= item.qty
@@ -196,6 +199,20 @@ def counter_orders(
     ]
 
 
+def _has_passed(request: OrderRequest, price: Decimal) -> bool:
+    """Tell whether this is an exit that would trade at once, as the price is beyond its level."""
+    return not request.post_only and request.side.sign * (request.price - price) > 0
+
+
+def _is_opposite(order: Order, request: OrderRequest) -> bool:
+    """Tell whether a live exit of another cell takes the level of this one.
+
+    One of them buys there and one sells. Both cells hold something where a fill was listed late, as after a
+    jump. Then what would trade at once comes first: the price may never come back to the other one.
+    """
+    return order.slot == request.slot and not order.post_only and order.side is not request.side
+
+
 class _Wanted(NamedTuple):
     """Hold what the cells want, whether or not there is room for it.
 
@@ -251,7 +268,7 @@ def _wanted_by_cells(
     for order in live:
         if order.post_only and not any(order is other for other in cancel):
             entries.append((abs(order.price - price) * KEEP_BONUS, order))
-    exits.sort(key=lambda request: abs(request.price - price))
+    exits.sort(key=lambda request: (abs(request.price - price), not _has_passed(request, price)))
     entries.sort(key=lambda pair: pair[0])
     return _Wanted(cancel, [*exits, *(item for _, item in entries)], undecided)
 

@@ -32,6 +32,7 @@ refusals   an exchange that refuses every order
 retry      growing, jittered pauses
 cancel     cancel this bot's orders before the exit
 close      close what the record of a stopped bot holds
+closed     what was agreed to before, and what has come of it
 dead_man_switch  let the exchange cancel all orders when the bot falls silent
 left_figures  what a bot that does not run has left, from its record
 status     the report and the status as JSON

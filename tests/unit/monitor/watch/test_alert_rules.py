@@ -377,12 +377,12 @@ def test_what_somebody_has_started_again_does_not_keep_crashing() -> None:
 
 def test_restarts_from_before_the_first_look_are_not_counted() -> None:
     view = a_view(restarts={"in_a_row": 3, "total": 40, "max": 100, "next_at": None})
-    assert NO_HISTORY.after([view], NOW).restarts_since("bp_sol_01", 0) == 0
+    assert NO_HISTORY.after([view], NOW).restarts_within("bp_sol_01", 86400, NOW) == 0
 
 
 def test_a_start_by_a_person_begins_the_count_anew() -> None:
     fresh = a_view(restarts={"in_a_row": 1, "total": 1, "max": 3, "next_at": None})
-    assert restarted(10, 800).after([fresh], NOW).restarts_since("bp_sol_01", 0) == 3
+    assert restarted(10, 800).after([fresh], NOW).restarts_within("bp_sol_01", 86400, NOW) == 3
 
 
 def test_what_the_manager_took_down_is_not_missing() -> None:
