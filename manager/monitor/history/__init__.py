@@ -3,6 +3,7 @@
 model           samples, trades, events, watched times
 sampling        instances → samples; which ones are thinned out with age (pure)
 curve           samples → gaps, P&L per day, drawdown, sparkline (pure)
+turning         which samples count at some moments only (pure)
 summary         all of it for one instance, and as JSON (pure)
 money           sums over currencies, by stated rates (pure)
 database        the SQLite file: opened, checked, put aside when damaged

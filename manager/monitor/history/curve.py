@@ -215,7 +215,7 @@ def days_of_steps(currency: Currency, steps: Iterable[Step], now: float) -> list
             _add_over_days(sums, step)
             day = day_of(step.end)
             day_begin = day_start(step.end)
-            day_end = _next_day_start(step.end)
+            day_end = next_day_start(step.end)
             continue
         of_day = sums[day]
         if step.amount is None:
@@ -268,7 +268,8 @@ def day_start(now: float) -> float:
     return datetime.combine(datetime.fromtimestamp(now).date(), datetime.min.time()).timestamp()
 
 
-def _next_day_start(at: float) -> float:
+def next_day_start(at: float) -> float:
+    """Return when the local day of this moment ends, and the next one begins."""
     return datetime.combine(
         datetime.fromtimestamp(at).date() + timedelta(days=1), datetime.min.time()
     ).timestamp()

@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from manager.i18n import Text
+from manager.monitor.history import turning
 from manager.monitor.history.model import Event, Run, Sample, Span, Trade
 from manager.util import kept_text
 
@@ -62,6 +63,14 @@ def pnl_samples(
 ) -> list[Sample]:
     """Return the samples as `samples` does, with only what P&L is computed from."""
     return _of_pnl(db.execute(f"{OF_PNL} ORDER BY at", (instance, since, until)))
+
+
+def pnl_samples_at(
+    db: sqlite3.Connection, instance: str, since: float, until: float = EVER, *, moments: Sequence[float]
+) -> list[Sample]:
+    """Return those of `pnl_samples` of which curves with values at these moments are made."""
+    rows = db.execute(f"{OF_PNL} ORDER BY at", (instance, since, until))
+    return _of_pnl(turning.kept(rows, moments))
 
 
 def pnl_samples_every(

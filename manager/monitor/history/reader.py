@@ -26,6 +26,8 @@ from manager.util import scratch
 
 UNWATCHED_S = 180.0
 
+_Query = Callable[..., list[Sample]]
+
 
 class InstanceHistory(NamedTuple):
     """Hold all that is known of one instance, oldest first. `why`: why its database could not be read.
@@ -72,16 +74,22 @@ def read(
     trades: bool = False,
     run_ends: bool = False,
     every: float | None = None,
+    moments: Callable[[float], Sequence[float]] | None = None,
 ) -> FleetHistory:
     """Read the history of the chosen instances, of all for none. Writes nothing.
 
     What a restore has moved aside is read if it is chosen: else its trades would be told twice.
     `trades`: read every bot's database for them, whatever is stored. `run_ends`: also what each run has ended
-    with. `every`: only one sample in so many seconds. Raises UsageError for an unknown
-    instance, HistoryTooNew.
+    with. `every`: only one sample in so many seconds. `moments`: only the samples that count at those that it
+    returns for now. Raises UsageError for an unknown instance, HistoryTooNew.
     """
     now = time.time()
-    stored = _stored(fleet, chosen, since, now, trades=trades, run_ends=run_ends, every=every)
+    samples: _Query = queries.samples if chosen else queries.pnl_samples
+    if every is not None:
+        samples = partial(queries.pnl_samples_every, seconds=every)
+    elif moments is not None:
+        samples = partial(queries.pnl_samples_at, moments=moments(now))
+    stored = _stored(fleet, chosen, since, now, samples, trades=trades, run_ends=run_ends)
     known = sorted({*stored.histories, *configured, *_with_database(fleet)})
     for instance in chosen:
         if instance not in known:
@@ -118,10 +126,10 @@ def _stored(
     chosen: Sequence[str],
     since: float,
     now: float,
+    samples: _Query,
     *,
     trades: bool,
     run_ends: bool,
-    every: float | None,
 ) -> _Stored:
     """Read what is shown of the chosen instances, of all for none; of the others only that they are known."""
     nothing = Text(
@@ -130,9 +138,6 @@ def _stored(
         " `manager watch` samples while it runs, `manager install-service` makes it run from boot on"
     )
     path = fleet.history_file
-    samples: Callable[..., list[Sample]] = queries.samples if chosen else queries.pnl_samples
-    if every is not None:
-        samples = partial(queries.pnl_samples_every, seconds=every)
     try:
         with database.reading(path) as db:
             histories = {

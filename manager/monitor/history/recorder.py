@@ -30,6 +30,7 @@ from manager.monitor.history import (
     sampling,
     schema_marks,
     spool_reader,
+    turning,
     writing,
 )
 from manager.monitor.history.curve import Day
@@ -355,8 +356,9 @@ class Writer:
     def _days_of_today(self, db: sqlite3.Connection, now: float) -> Mapping[str, list[Day]]:
         """Return this day's P&L of all that were sampled today, removed ones too."""
         begin, today = curve.day_start(now), curve.day_of(now)
-        today_of = {}
+        today_of, moments = {}, [turning.just_before(begin)]
         for instance in queries.instances(db, begin):
-            samples, covered = queries.samples(db, instance, begin, now), queries.covered(db, instance)
+            samples = queries.pnl_samples_at(db, instance, begin, now, moments=moments)
+            covered = queries.covered(db, instance)
             today_of[instance] = [day for day in curve.days(samples, covered, now) if day.day == today]
         return today_of

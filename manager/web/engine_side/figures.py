@@ -12,7 +12,7 @@ from types import MappingProxyType
 from manager.errors import UsageError
 from manager.fleet.session import Session
 from manager.i18n import Text
-from manager.monitor.history import curve, reader, summary
+from manager.monitor.history import curve, reader, summary, turning
 from manager.monitor.history.curve import Currency
 from manager.monitor.history.model import Sample
 from manager.monitor.history.reader import FleetHistory, InstanceHistory
@@ -24,6 +24,10 @@ from manager.web.engine_side.marks import Mark, newest, of_instance
 from manager.web.engine_side.observer import Readers, Repeated, as_error
 
 EVERY_S = 60.0
+SHARE_OF_CPU = 1 / 400
+"""A reading that costs more of a processor comes less often: of 200 bots it is a second's work each time.
+Today's P&L and that of all runs are brought up to date by the bots' reports in between (`since_read`).
+"""
 DAY_S = 86_400.0
 TREND_VALUES = 48
 CURVE_VALUES = 145
@@ -75,13 +79,31 @@ class FigureReader:
 
     def read_again(self) -> None:
         """Read the history now. One that cannot be read is said in the notes."""
-        now = time.time()
+        now, began_at = time.time(), time.thread_time()
         try:
             project = self._session.project()
-            fleet_history = reader.read(project.fleet, project.specs, [], since(now), run_ends=True)
-            self._figures = _kept(self._figures, figures(fleet_history, reader.began(project.fleet)))
+            began = reader.began(project.fleet)
+            fleet_history = reader.read(
+                project.fleet,
+                project.specs,
+                [],
+                since(now),
+                run_ends=True,
+                moments=lambda end: moments_of(end, began),
+            )
+            self._figures = _kept(self._figures, figures(fleet_history, began))
         except Exception as problem:  # noqa: BLE001 - a bug must not end the readings, and is said on the page
             self._figures = self._figures._replace(notes=(Text("{why}", why=as_error(problem)),))
+        self.thread.interval = interval_after(time.thread_time() - began_at, time.time())
+
+
+def interval_after(cpu_s: float, now: float) -> float:
+    """Return how many seconds after a reading that has cost so much the next one is due: with a new day at
+    once, of which today's P&L is. Pure.
+    """
+    interval = max(EVERY_S, min(LONG_FOR_S, cpu_s / SHARE_OF_CPU))
+    until_midnight = curve.next_day_start(now) - now
+    return min(interval, until_midnight) if until_midnight > 0 else interval
 
 
 def _kept(before: Figures, now: Figures) -> Figures:
@@ -123,13 +145,32 @@ def since(now: float) -> float:
     return min(now - DAY_S, curve.day_start(now))
 
 
+def moments_of(end: float, began: float | None) -> list[float]:
+    """Return the moments at which `figures` needs to know what was earned. Pure."""
+    return sorted(
+        {
+            *curves.moments(_begin(end, began), end, CURVE_VALUES),
+            *curves.moments(end - DAY_S, end, TREND_VALUES),
+            turning.just_before(since(end)),
+            turning.just_before(curve.day_start(end)),
+        }
+    )
+
+
+def _begin(end: float, began: float | None) -> float:
+    """Return from when on the fleet's curves are drawn: over a day, or since the history `began`."""
+    return end - DAY_S if began is None else max(end - DAY_S, min(began, end - SHORTEST_S))
+
+
 def figures(fleet_history: FleetHistory, began: float | None = None) -> Figures:
     """Return the figures of a history, with curves over a day, or since it `began`. Pure."""
     end = fleet_history.now
-    begin = end - DAY_S if began is None else max(end - DAY_S, min(began, end - SHORTEST_S))
     figures_of: dict[str, InstanceFigures] = {}
+    lines_of = {
+        history.instance: _lines(history, fleet_history, since(end)) for history in fleet_history.instances
+    }
     for history in fleet_history.instances:
-        lines = _lines(history, fleet_history, since(end))
+        lines = lines_of[history.instance]
         trends = {
             (line.kind, line.quote or ""): _exact(
                 curves.values(_curve(history, line, end - DAY_S, end, TREND_VALUES))
@@ -143,17 +184,25 @@ def figures(fleet_history: FleetHistory, began: float | None = None) -> Figures:
             {key: samples[-1] for key, samples in curve.by_currency(history.samples).items()},
             next(iter(history.run_ends), None),
         )
-    return curves_over(fleet_history, begin)._replace(instances=figures_of)
+    return _curves_over(fleet_history, _begin(end, began), lines_of)._replace(instances=figures_of)
 
 
 def curves_over(fleet_history: FleetHistory, begin: float) -> Figures:
     """Return the fleet's curves from then on, with what is marked on them. Pure."""
+    lines = {history.instance: _lines(history, fleet_history, begin) for history in fleet_history.instances}
+    return _curves_over(fleet_history, begin, lines)
+
+
+def _curves_over(
+    fleet_history: FleetHistory, begin: float, lines_of: Mapping[str, Sequence[Line]]
+) -> Figures:
+    """Return them out of the instances' lines, whose points are the same from whenever on these count."""
     end = fleet_history.now
     by_currency: dict[Currency, list[list[Moment]]] = defaultdict(list)
     marks: dict[Currency, list[Mark]] = defaultdict(list)
     for history in fleet_history.instances:
         of_one = of_instance(history, begin, end)
-        for line in _lines(history, fleet_history, begin):
+        for line in lines_of[history.instance]:
             key = (line.kind, line.quote or "")
             by_currency[key].append(_curve(history, line, begin, end, CURVE_VALUES))
             marks[key].extend(of_one)

@@ -108,10 +108,12 @@ class Readers:
 
 
 class Repeated:
-    """Act every `interval` seconds while the page is read, in a thread that ends with its readers."""
+    """Act every `interval` seconds while the page is read, in a thread that ends with its readers. The work
+    may set another interval.
+    """
 
     def __init__(self, name: str, interval: float, readers: Readers, work: Callable[[], object]) -> None:
-        self._interval, self._readers, self._work = interval, readers, work
+        self.interval, self._readers, self._work = interval, readers, work
         self._now = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -138,7 +140,7 @@ class Repeated:
             self._now.clear()
             self._work()
             if not self._readers.have_gone:
-                self._now.wait(self._interval)
+                self._now.wait(self.interval)
 
 
 class Observer:
