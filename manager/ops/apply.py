@@ -19,7 +19,7 @@ from manager.ops.actions.action import Action, Change, Outcome, has_started
 from manager.ops.actions.events import ActionDone, ActionsEnded, ActionsStarted, LeftAlone, OnEvent, Warned
 from manager.ops.actions.result import Planned, Result
 from manager.ops.egress.egress_limiter import Limiter
-from manager.ops.execution import ahead, compose_notices, desired_state
+from manager.ops.execution import compose_notices, desired_state
 from manager.ops.halt import command_marks, stop_for_good, untrusted_folders
 from manager.ops.halt.command_marks import Unlifted
 from manager.ops.halt.stop_for_good import Starts
@@ -93,12 +93,11 @@ def apply(
             starts, unmarked = command_marks.set_before(change, project)
         if new_id:
             desired_state.name_instance(session, change.selection.files, new_id)
-        info = ahead.modules_and_description(session, fleet) if change.command == "restart" else None
+        info = _info_meanwhile(session, fleet) if change.command == "restart" else None
         plan = planned_change.make(session, change, on_event)
         if held.was_overridden():
             raise ManagerError("the fleet was stopped by force meanwhile; nothing was done")
-        if info is None and any(action.starts for action in plan.actions):
-            info = ahead.description(session, fleet)  # an `up` with nothing to do asks nobody
+        info = info or _info_for(session, plan)
         if change.command == "up":
             compose_notices.own_compose_yaml(plan.snapshot.project, on_event)
         limit = _limiter(session, change, plan, on_event)
@@ -347,12 +346,27 @@ def _carry_out(
         on_event(ActionDone(outcome))
 
     on_event(ActionsStarted(todo))
-    ahead.find_pids(snapshot, todo)
     try:
         on_end = partial(outcome_notes.note, change.command, snapshot)
         return refused + execute.run(todo, context, on_done, on_end)
     finally:
         on_event(ActionsEnded())
+
+
+def _info_for(session: Session, plan: Plan) -> Callable[[], Mapping[str, Any]] | None:
+    """Ask the engine what it is, if the plan starts anything: an `up` with nothing to do asks nobody."""
+    if not any(action.starts for action in plan.actions):
+        return None
+    return _info_meanwhile(session, plan.snapshot.project.fleet)
+
+
+def _info_meanwhile(session: Session, fleet: Fleet) -> Callable[[], Mapping[str, Any]]:
+    """Ask the engine what it is, which takes it longer than its list of containers, while other things are
+    done: the fleet is looked at, or what is wanted is recorded and modules are loaded.
+    """
+    from manager.util.threads import Deferred
+
+    return Deferred(session.engine(fleet.parallelism).info).result
 
 
 def _may_ask(change: Change, actions: Sequence[Action]) -> bool:

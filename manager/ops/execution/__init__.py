@@ -1,6 +1,5 @@
 """Carry a plan out.
 
-ahead                      what is done while the engine works
 prepare                    the image, the network, the bots' user, Compose's hashes
 desired_state              records a command in the fleet's state
 outcome_notes              notes what was done, for the history and for `resume`
