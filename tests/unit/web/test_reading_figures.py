@@ -9,11 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from manager.fleet.session import Session
 from manager.monitor.history import curve, database, queries, reader, turning, writing
 from manager.monitor.history.model import Sample, Span
 from manager.monitor.history.reader import FleetHistory
 from manager.web.engine_side import figures as of_page
-from manager.web.engine_side.figures import EVERY_S, LONG_FOR_S, SHARE_OF_CPU, Figures, interval_after
+from manager.web.engine_side.figures import (
+    EVERY_S,
+    LONG_FOR_S,
+    SHARE_OF_CPU,
+    FigureReader,
+    Figures,
+    interval_after,
+)
+from manager.web.engine_side.observer import Readers
 from tests.builders import a_fleet
 
 DAY_S = 86_400.0
@@ -150,3 +159,23 @@ def test_a_reading_that_costs_much_comes_less_often_and_a_new_day_is_read_at_onc
     assert interval_after(120 * SHARE_OF_CPU, noon) == pytest.approx(120.0)
     assert interval_after(9.0, noon) == LONG_FOR_S
     assert interval_after(9.0, curve.next_day_start(noon) - 7) == pytest.approx(7.0)
+
+
+def test_figures_of_another_day_are_read_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that has slept over midnight waits for the rest of the interval, which it has not slept
+    through by its own time.
+    """
+    now = curve.day_start(1_764_500_000.0) + DAY_S / 2
+    monkeypatch.setattr(time, "time", lambda: now)
+    figures, asked = FigureReader(Session(tmp_path), Readers()), list[float]()
+    monkeypatch.setattr(figures.thread, "at_once", lambda: asked.append(now))
+    assert figures.latest.at is None
+    figures._figures = Figures(now)
+    assert figures.latest.at is not None
+    assert not asked
+    now += DAY_S
+    for _ in range(3):  # a reading takes a moment, and may fail
+        assert figures.latest.at is not None
+    assert asked == [now]
