@@ -19,7 +19,7 @@ from manager.util.formatting import file_size
 
 MOST_NAMED = 10
 HALF_A_DAY_S = 43200.0
-"""A clock that is set back by more has shown a wrong day; by less, it may have been right on the day before."""
+"""A clock that is set back by more has shown a wrong day; by less, it may just have passed midnight."""
 
 
 def is_due(at: str, now: datetime, last: str) -> bool:

@@ -108,9 +108,7 @@ def of_all_lines(figures: Figures) -> dict[str, list[object]]:
 def test_figures_are_those_of_all_samples(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_watch_known: bool
 ) -> None:
-    """Where nothing tells that `watch` ran, as after a repair of the file, samples alone tell that there is no
-    gap.
-    """
+    """Where nothing tells that `watch` ran, as after a repair of the file, samples alone tell of no gap."""
     chance = random.Random(seed)
     now = 1_764_500_000.0 + chance.random() * DAY_S
     monkeypatch.setattr(time, "time", lambda: now)
