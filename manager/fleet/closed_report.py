@@ -32,8 +32,8 @@ def keep(
     """Replace the position in the kept report, and the figures that depend on it.
 
     `position` None: it is not known. What `figures` do not say is unknown from now on, too. `is_settled`: no
-    order is left that may change it. A report that was no supervisor's copy is left alone, and so is one
-    that cannot be written.
+    order is left that may change it. A report that was no supervisor's copy is left alone until then, and so
+    is one that cannot be written.
     """
     left = None if position is None else format(position, "f")
     changed = {name: _figure(figures.get(name)) for name in FIGURES}
@@ -59,12 +59,16 @@ def keep_answer(state_dir: Path, orders_left: int, position: Position | None) ->
 
 
 def _change(state_dir: Path, report: Mapping[str, Any], others: Mapping[str, Any] = NOTHING) -> None:
-    """Change the report, and `others` beside it. One that was no supervisor's copy is left alone."""
+    """Change the report, and `others` beside it. One that was no supervisor's copy, but the bot's own file,
+    is left alone unless its orders are told, which no bot will tell again. A damaged copy always is.
+    """
     with suppress(OSError, ValueError, RecursionError):
         content = strict_json.read_bytes(
             state_dir / supervisor_state.REPORT_FILE, bot_report.MAX_BYTES, follow=False
         )
         raw = json.loads(content) if len(content) <= bot_report.MAX_BYTES else None
+        if isinstance(raw, dict) and "open_orders_left" in others and {"schema", "report"}.isdisjoint(raw):
+            raw = {"report": raw}
         if isinstance(raw, dict) and isinstance(raw.get("report"), dict):
             told_at = raw.pop(bot_report.ORDERS_TOLD_AT, raw["report"].get("at") or raw.get("written_at"))
             if "open_orders_left" not in others:  # the file's time is another from now on

@@ -79,7 +79,7 @@ def orders_left(view: Instance) -> int:
     is_over = view.status.state in {"stopped", "completed"} or _is_given_up(view)
     if not is_over or not _is_real(view):
         return 0
-    told = _orders_told(view.report)
+    told = _orders_told_by_last_run(view)
     if told is None and _is_given_up(view) and (cancel := _cancel(view)) is not None:
         told = cancel.open_orders_left
     return told or 0
@@ -98,7 +98,7 @@ def known_orders_left(view: Instance) -> int | None:
     cancel = _cancel(view)
     if cancel is not None and view.status.state == "failed":
         return cancel.open_orders_left
-    return _orders_told(view.report)
+    return _orders_told_by_last_run(view)
 
 
 def _is_given_up(view: Instance) -> bool:
@@ -128,6 +128,18 @@ def _orders_told(kept_report: KeptReport | None) -> int | None:
     if kept_report is None or kept_report.is_previous or not kept_report.has_ended:
         return None
     return kept_report.orders_left
+
+
+def _orders_told_by_last_run(view: Instance) -> int | None:
+    """Return what `_orders_told` does, but None if it was told before a run that was killed had begun.
+
+    On a full disk its supervisor cannot mark the report as that of the run before.
+    """
+    told, kept_report = _orders_told(view.report), view.report
+    if told is None or kept_report is None or view.supervisor is None or not was_killed(view):
+        return told
+    began_at, told_at = view.supervisor.bot_started_at, kept_report.orders_told_at or kept_report.at
+    return None if began_at is not None and told_at is not None and told_at < began_at else told
 
 
 def is_down_unasked(view: Instance) -> bool:
@@ -166,7 +178,7 @@ def are_orders_unknown(view: Instance) -> bool:
     """Return whether a live bot has ended without a word on its orders, and nobody has asked since."""
     kept_report = view.report
     is_over = view.status.state == "completed" or _is_given_up(view) or was_killed(view)
-    if not is_over or not _is_real(view) or _orders_told(kept_report) is not None:
+    if not is_over or not _is_real(view) or _orders_told_by_last_run(view) is not None:
         return False
     is_explained = kept_report is not None and kept_report.has_ended and kept_report.report.is_final
     return was_killed(view) or not is_explained

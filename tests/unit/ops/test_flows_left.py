@@ -492,6 +492,40 @@ def test_an_answer_is_kept_for_a_bot_that_was_killed_before_its_first_report(
     assert status(live)["doing"] is None, "it has not finished as planned: the run before had"
 
 
+def older_copy(sandbox: Sandbox) -> None:
+    """As `older_report`, by a supervisor that keeps copies."""
+    report = {"contract": 2, "mode": "live", "at": sandbox.clock.time() - 3600, "position_at_exchange": "0"}
+    killed(sandbox)
+    content = {"run_ended": True, "open_orders_left": 0, "previous_run": False, "report": report}
+    (folder(sandbox) / REPORT_FILE).write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("end", "before"),
+    [
+        (older_report, None),
+        (older_copy, None),
+        (without_report, None),
+        (with_orders, 3),
+        (of_the_bot_only, 0),
+    ],
+)
+def test_what_a_killed_bot_has_left_is_as_was_told_last(
+    live: Sandbox, end: Callable[[Sandbox], None], before: int | None
+) -> None:
+    """A word of before its last run is none, and what its exchange answers replaces the bot's own file."""
+    live.transcript("up")
+    live.clock.sleep(10)
+    live.transcript("restart bp_sol_01")
+    end(live)
+    assert status(live)["open_orders_left"] == before
+    assert ("whether orders are left is unknown" in status(live)["note"]) == (before is None)
+    live.bots.answers["bp_sol_01"] = NOTHING if before != 0 else RESTING
+    live.transcript("orders bp_sol_01")
+    assert status(live)["open_orders_left"] == (2 if before == 0 else 0)
+    assert "unknown" not in status(live)["note"]
+
+
 def confirmed(sandbox: Sandbox) -> None:
     """Its last report is that of a bot to which the exchange has confirmed that nothing is left."""
     report = {"contract": 2, "mode": "live", "final": True, "position": "0", "position_at_exchange": "0"}
