@@ -104,7 +104,7 @@ def load_value(
         file,
         spec=built,
         described=described(config),
-        warnings=(*_warnings(file, config), *_bot_refusals(file, config, built, fleet)),
+        warnings=(*_warnings(file, config), *_of_bundled_bot(file, config, built, fleet)),
         refusals=tuple(handover.refusals(file, raw, config, fleet)),
         is_constant=is_constant,
         config_hash=None if built.web_port is None else spec.config_hash(built, fleet),
@@ -359,10 +359,18 @@ def _warnings(file: str, config: InstanceConfig) -> Iterator[Problem]:
         )
 
 
-def _bot_refusals(file: str, config: InstanceConfig, built: InstanceSpec, fleet: Fleet) -> Iterator[Problem]:
-    """Warn of what the bundled bot will not start with. It is no fault: what ran before is still started."""
+def _of_bundled_bot(
+    file: str, config: InstanceConfig, built: InstanceSpec, fleet: Fleet
+) -> Iterator[Problem]:
+    """Warn of what the bundled bot will not start with, or not do. It is no fault: what ran before is still
+    started.
+    """
     if fleet.is_bundled_bot:
         is_flat, is_live = config.bot_args is not None, built.mode == "live"
+        if not is_flat:
+            yield from validation_messages.range_not_watched(
+                file, config.metadata.strategy, config.strategy_config
+            )
         yield from bot_refusals.problems(file, built.command, is_flat=is_flat, is_live=is_live)
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from manager.config import bot_argv
-from manager.config.models import Fault
+from manager.config.models import Fault, StrategyConfig
 from manager.config.variables import is_secret
 from manager.errors import Problem
 from manager.i18n import mark
@@ -104,6 +104,20 @@ def keys_not_traded(file: str, strategy: str, section: BaseModel) -> Iterator[Pr
         for key in more:
             if getattr(section, key) != getattr(section, first):
                 yield _replaced(file, f"strategy_config.{key}", first, getattr(section, first))
+
+
+def range_not_watched(file: str, strategy: str, section: StrategyConfig) -> Iterator[Problem]:
+    """Yield a warning for an action that the bot never takes, as nobody has it watch its range.
+
+    Who writes `false` wants it so.
+    """
+    if strategy in bot_argv.GRIDS and section.boundary_action and section.enable_boundary_check is None:
+        yield Problem.at(
+            file,
+            "strategy_config.boundary_action",
+            "is never taken while strategy_config.enable_boundary_check is not set: set it to true, or to "
+            "false if the bot is not to watch its range",
+        )
 
 
 def misspelt_keys(file: str, value: BaseModel, prefix: str) -> Iterator[Problem]:

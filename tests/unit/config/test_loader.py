@@ -418,6 +418,25 @@ def test_a_stray_key_says_what_is_traded_instead(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("strategy", "watched", "warned"),
+    [("perp_grid", None, 1), ("grid", None, 1), ("grid", False, 0), ("grid", True, 0), ("standard", None, 0)],
+)
+def test_an_action_at_the_range_that_is_never_taken_is_said(
+    tmp_path: Path, strategy: str, watched: bool | None, warned: int
+) -> None:
+    section: dict[str, object] = {"boundary_action": "adjust_range"}
+    if watched is not None:
+        section["enable_boundary_check"] = watched
+    write_config(tmp_path, a_config(metadata={"strategy": strategy}, strategy_config=section))
+    texts = [str(warning) for warning in loaded(tmp_path).warnings]
+    text = (
+        f"{FILE}: strategy_config.boundary_action: is never taken while strategy_config.enable_boundary_check"
+        " is not set: set it to true, or to false if the bot is not to watch its range"
+    )
+    assert texts.count(text) == warned
+
+
 def test_a_key_of_another_strategy_or_of_the_same_option_is_not_traded(tmp_path: Path) -> None:
     strategy = {"spread": 0.1, "quantity": 1, "order_quantity": 2.5, "stop_loss": 5, "grid_num": 10}
     strategy |= {"grid_upper": 180, "grid_upper_price": 180, "enable_boundary_check": False}
