@@ -82,7 +82,7 @@ def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
 
 
 def _limits(settings: FleetFile) -> Limits:
-    """Return the limits; one that is not set as the cache has it, as Compose's hashes are known by its text."""
+    """Return the limits; one that is not set as the cache has it: Compose's hashes are known by its text."""
     limits = settings.limits
     return Limits(limits.fleet_daily_loss or 0, limits.account_daily_loss or 0, limits.on_loss)
 
