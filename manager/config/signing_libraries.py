@@ -26,10 +26,13 @@ def unnamed(specs: Iterable[InstanceSpec], fleet: Fleet, variables: Mapping[str,
             yield Problem.at(
                 spec.config_file,
                 "exchange_config.signer_library",
-                "live trading on lighter needs its signing library, and the bot is not given {name}:"
-                " its start will be refused; docs/exchanges.md (Signing libraries) says how the library gets"
-                " into the image",
+                "live trading on lighter needs its signing library, and the bot is not given {name}: unless"
+                ' its image sets it, its start will be refused; write "{key}": "{reference}" there, and'
+                " {name}=… in .env; docs/exchanges.md (Signing libraries) says how the library gets into the"
+                " image",
                 name=LIGHTER_LIBRARY,
+                key="signer_library",
+                reference=f"${{{LIGHTER_LIBRARY}}}",
             )
 
 

@@ -379,14 +379,17 @@ def test_backpack_cancels_one_by_one_beside_an_order_of_somebody_else(
 
 
 def test_cancel_all_always_names_the_market(fake: FakeExchange) -> None:
-    """Without a symbol ccxt's lighter and apex would cancel the orders of every market."""
+    """Without a symbol ccxt's lighter and apex would cancel the orders of every market.
+
+    Up to 4.5.85 lighter's does so with one, too, and is told the market's number.
+    """
     for name in ("backpack", "aster", "paradex", "lighter", "apex"):
         exchange = CcxtExchange(args.parse(["--exchange", name, *ASTER[2:]], {}), None, fake.env)
         asked: list[object] = []
-        exchange._raw = {"symbol": "SOL/USDT:USDT"}
-        exchange._api.cancel_all_orders = asked.append
+        exchange._raw = {"symbol": "SOL/USDT:USDT", "id": "2"}
+        exchange._api.cancel_all_orders = lambda *terms, asked=asked: asked.extend(terms)
         exchange.cancel_all()
-        assert asked == ["SOL/USDT:USDT"]
+        assert asked == ["SOL/USDT:USDT", {"cancel_all_market_index": 2} if name == "lighter" else {}]
 
 
 def test_a_refused_program_waits_as_long_as_it_is_told_and_finishes(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from gridbot.exchanges import ccxt_client
 from gridbot.exchanges.venues import VENUES
-from tests.bot.test_answer_check import MARKETS
+from gridbot.exchanges.verification import require_verified
+from tests.bot.test_answer_check import LIVE, MARKETS, settings_of
 from tests.bot.test_known_calls import BATCHED, PERPS, Market, require_refused
 
 Change = Callable[[dict[str, Any]], None]
@@ -302,13 +303,29 @@ def test_a_gateways_page_that_is_taken_for_an_answer_refuses_live(
 def test_a_cancellation_of_all_that_is_not_of_this_market_refuses_live(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lighter's of ccxt up to 4.5.85 cancels every order of the account."""
-
     def of_all(params: dict[str, Any]) -> None:
         params.pop("cancel_all_market_index", None)
 
     send_otherwise(monkeypatch, market[0], of_all, is_act)
     require_refused(market, "of all: sent cancel_all_market_index is None instead of 2")
+
+
+@pytest.mark.parametrize("market", MARKETS)
+def test_a_ccxt_that_cancels_all_of_every_market_is_told_the_market(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lighter's up to 4.5.85 does not: those start, and cancel no other market's orders."""
+    ccxt_class = ccxt_client.load(market[0])
+    own = ccxt_class.cancel_all_orders
+
+    def forgetful(self: Any, _symbol: str | None = None, params: Any = None) -> Any:
+        return own(self, None, params or {})
+
+    monkeypatch.setattr(ccxt_class, "cancel_all_orders", forgetful)
+    if market[0] == "lighter":
+        require_verified(settings_of(*market), LIVE, listens=False)
+    else:
+        require_refused(market, "the cancellation of all|any answer")
 
 
 def test_the_batches_are_of_the_orders_that_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,8 +43,8 @@ def test_backpack_is_verified(perp: bool) -> None:
 @pytest.mark.parametrize("exchange", ["aster", "paradex", "lighter", "apex"])
 def test_what_is_unverified_is_named_until_it_is_accepted(exchange: str) -> None:
     settings = settings_of(exchange)
-    for env in ({}, {verification.CONSENT: "backpack"}):
-        with pytest.raises(ConfigError, match=f"{exchange} perp is refused: .*unverified;.*=" + exchange):
+    for env, line in (({}, exchange), ({verification.CONSENT: "backpack"}, f"backpack,{exchange}")):
+        with pytest.raises(ConfigError, match=f"{exchange} perp is refused: .*unverified;.*={line} "):
             verification.require_verified(settings, env)
     for accepted in (exchange, f"apex, {exchange}", "1", "true"):
         verification.require_verified(settings, {verification.CONSENT: accepted})

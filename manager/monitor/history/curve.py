@@ -76,10 +76,10 @@ def is_gap(before: Sample, after: Sample, covered: Sequence[Span]) -> bool:
     """Return whether it is unknown what the instance did between two samples, because nothing observed it
     throughout.
     """
-    return _Cover(covered).has_gap(before.at, after.at)
+    return Cover(covered).has_gap(before.at, after.at)
 
 
-class _Cover:
+class Cover:
     """Join spans, so that one of thousands is found at once."""
 
     def __init__(self, covered: Sequence[Span]) -> None:
@@ -97,9 +97,13 @@ class _Cover:
         return end - begin > GAP_S and not self.is_covered(begin, end)
 
     def is_covered(self, begin: float, end: float) -> bool:
+        """Return whether it is known throughout what happened."""
+        return end <= self.until(begin)
+
+    def until(self, begin: float) -> float:
+        """Return until when it is known what happened since then."""
         index = bisect_right(self._begins, begin + GAP_S) - 1
-        at = max(begin, self._ends[index]) if index >= 0 else begin
-        return at >= end - GAP_S
+        return (max(begin, self._ends[index]) if index >= 0 else begin) + GAP_S
 
 
 def contiguous(moments: Sequence[float], most: Callable[[float], float]) -> list[Span]:
@@ -123,7 +127,7 @@ def together(*spans: Iterable[Span]) -> list[Span]:
 
 def steps(samples: Sequence[Sample], covered: Sequence[Span]) -> Iterator[Step]:
     """Yield what was earned from sample to sample, of one instance, kind and currency."""
-    cover = _Cover(covered)
+    cover = Cover(covered)
     if samples and (first := _from_zero(samples[0], cover)) is not None:
         yield first
     runs = _Runs()
@@ -156,7 +160,7 @@ class _Runs:
         return next((end for run, end in reversed(self._ends) if abs(run - sample.run) < 1), None)
 
 
-def _from_zero(first: Sample, cover: _Cover) -> Step | None:
+def _from_zero(first: Sample, cover: Cover) -> Step | None:
     """Return what the first sample's run had earned by then, which began at 0; None where its begin is not
     known.
     """

@@ -70,7 +70,7 @@ def pnl_samples_at(
 ) -> list[Sample]:
     """Return those of `pnl_samples` of which curves with values at these moments are made."""
     rows = db.execute(f"{OF_PNL} ORDER BY at", (instance, since, until))
-    return _of_pnl(turning.kept(rows, moments))
+    return _of_pnl(turning.kept(rows, covered(db, instance, since), moments))
 
 
 def pnl_samples_every(
@@ -248,12 +248,12 @@ def watched(db: sqlite3.Connection) -> list[Span]:
     return [Span(*row) for row in db.execute("SELECT begin, end FROM watched ORDER BY begin")]
 
 
-def covered(db: sqlite3.Connection, instance: str) -> list[Span]:
-    """Return when it is known what the instance did, by begin."""
+def covered(db: sqlite3.Connection, instance: str, since: float = 0.0) -> list[Span]:
+    """Return when it is known what the instance did, by begin; without what ended before `since`."""
     rows = db.execute(
-        "SELECT begin, end FROM watched UNION ALL SELECT begin, end FROM filled WHERE instance = ? ORDER BY"
-        " 1, 2",
-        (instance,),
+        "SELECT begin, end FROM watched WHERE end >= ?2 UNION ALL"
+        " SELECT begin, end FROM filled WHERE instance = ?1 AND end >= ?2 ORDER BY 1, 2",
+        (instance, since),
     )
     return [Span(*row) for row in rows]
 

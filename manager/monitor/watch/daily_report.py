@@ -18,6 +18,8 @@ from manager.monitor.watch.messages import Message
 from manager.util.formatting import file_size
 
 MOST_NAMED = 10
+HALF_A_DAY_S = 43200.0
+"""A clock that is set back by more has shown a wrong day; by less, it may just have passed midnight."""
 
 
 def is_due(at: str, now: datetime, last: str) -> bool:
@@ -28,6 +30,14 @@ def is_due(at: str, now: datetime, last: str) -> bool:
     """
     sent = {now.date().isoformat(), (now.date() + timedelta(days=1)).isoformat()}
     return bool(at) and now.strftime("%H:%M") >= at and last not in sent
+
+
+def by(now: datetime, last: str) -> str:
+    """Return the day of the last report for a clock that was set back: one of a day to come counts for today.
+
+    Else there would be none on that day.
+    """
+    return min(last, now.date().isoformat())
 
 
 def text(

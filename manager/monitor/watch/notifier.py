@@ -39,7 +39,9 @@ class Notifier:
         self.history = saved.history if saved else NO_HISTORY
         today = datetime.fromtimestamp(now)
         is_past = daily_report.is_due(fleet.alerts.digest_at, today, "")
-        self._digest = saved.digest if saved else today.date().isoformat() if is_past else ""
+        self._digest = today.date().isoformat() if is_past else ""
+        if saved:
+            self._digest = daily_report.by(today, saved.digest)
         self._saved = saved
         self._next_save = 0.0
         self._pending: list[Alert] = []
@@ -83,6 +85,8 @@ class Notifier:
         left = snoozing.silenced(snoozes.load(self._fleet.snooze_file), self._book, before)
         self._book = alert_state.shifted(self._book, seconds, left)
         self.history = self.history.shifted(seconds)
+        if seconds < -daily_report.HALF_A_DAY_S:
+            self._digest = daily_report.by(datetime.fromtimestamp(now), self._digest)
 
     def note(
         self,

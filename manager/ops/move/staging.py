@@ -15,7 +15,7 @@ from manager.errors import Locked, writing_to
 from manager.util import atomic_file, ownership
 from manager.util.lock_file import open_lock
 from manager.util.polling import wait_until
-from manager.util.trusted_folder import trusted
+from manager.util.trusted_folder import trusted, unlink_in_trusted
 
 FOLDER_MODE = 0o700
 """Trades and positions are confidential."""
@@ -77,11 +77,16 @@ def note_restored(fleet: Fleet, instance: str, move: str) -> None:
         atomic_file.replace_bytes(path, move.encode("ascii"), 0o600)
 
 
-def note_left(fleet: Fleet, instance: str, *, is_unknown: bool) -> None:
-    """Remember what the source says of it until it has arrived. Raises ManagerError."""
+def note_left(fleet: Fleet, instance: str, *, is_unknown: bool | None) -> None:
+    """Remember what the source says of it until it has arrived; None from an earlier manager, which does not
+    tell: what the source of an unfinished move has said holds no longer. Raises ManagerError.
+    """
     path = make(fleet, instance) / LEFT
     with writing_to(path):
-        atomic_file.replace_bytes(path, b"unknown" if is_unknown else b"known", 0o600)
+        if is_unknown is not None:
+            atomic_file.replace_bytes(path, b"unknown" if is_unknown else b"known", 0o600)
+        elif path.exists():
+            unlink_in_trusted(path)
 
 
 def is_left_unknown(fleet: Fleet, instance: str) -> bool | None:

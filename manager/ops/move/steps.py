@@ -212,8 +212,7 @@ def receive(session: Session, instance: str, request: Request, streams: Streams)
             raise ManagerError("the backup of {id} did not arrive whole; run the move again", id=instance)
         with trusted(path.parent) as folder:
             (folder / part.name).rename(folder / path.name)
-    if (is_unknown := request.get("is_left_unknown")) is not None:  # an earlier manager does not tell
-        staging.note_left(fleet, instance, is_unknown=is_unknown is True)
+    staging.note_left(fleet, instance, is_unknown=request.get("is_left_unknown"))
     return {}
 
 

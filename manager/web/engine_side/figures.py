@@ -70,11 +70,18 @@ class FigureReader:
     def __init__(self, session: Session, readers: Readers) -> None:
         self._session = session
         self._figures = Figures()
+        self._day = ""
         self.thread = Repeated("figures", EVERY_S, readers, self.read_again)
 
     @property
     def latest(self) -> Figures:
-        """Return the last figures."""
+        """Return the last figures. Where they are of another day, they are read again at once: the clock may
+        have been set, or the machine have slept, and the time to the next reading goes on from there.
+        """
+        at, today = self._figures.at, curve.day_of(time.time())
+        if at is not None and today not in {self._day, curve.day_of(at)}:
+            self.thread.at_once()
+        self._day = today
         return self._figures
 
     def read_again(self) -> None:

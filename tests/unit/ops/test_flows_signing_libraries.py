@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.fakes.sandbox import Sandbox
@@ -15,7 +17,26 @@ ACCEPTED = 'accept_unverified = ["apex", "lighter"]'
 @pytest.mark.parametrize("command", ["config --check", "plan", "up --dry-run"])
 def test_lighters_library_that_reaches_the_bot_from_nowhere_is_said(command: str, sandbox: Sandbox) -> None:
     lighter(sandbox, ACCEPTED)
-    assert LACKING in sandbox.transcript(command)
+    output = sandbox.transcript(command)
+    assert LACKING in output
+    assert "unless its image sets it" in output
+
+
+@pytest.mark.parametrize("written", [{}, {"signer_library": "/opt/lighter-signer.so"}])
+def test_the_line_that_is_to_be_written_ends_the_warning(written: dict[str, str], sandbox: Sandbox) -> None:
+    """Of a path in the config no bot hears: only variables that are named reach it."""
+    lighter(sandbox, ACCEPTED)
+    changes: dict[str, Any] = {"mode": "live", "metadata": METADATA}
+    sandbox.config("bp_sol_01", 5002, **changes, exchange_config={**KEYS, **written})
+    output = sandbox.transcript("config --check")
+    assert (
+        'write "signer_library": "${LIGHTER_SIGNER_LIBRARY}" there, and LIGHTER_SIGNER_LIBRARY=… in' in output
+    )
+    named = {**KEYS, "signer_library": "${LIGHTER_SIGNER_LIBRARY}"}
+    sandbox.config("bp_sol_01", 5002, **changes, exchange_config=named)
+    with (sandbox.folder / ".env").open("a") as file:
+        file.write("LIGHTER_SIGNER_LIBRARY=/opt/lighter-signer.so\n")
+    assert "signing library" not in sandbox.transcript("config --check")
 
 
 def test_lighters_library_that_is_named_is_not_missed(sandbox: Sandbox) -> None:

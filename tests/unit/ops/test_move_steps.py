@@ -270,6 +270,19 @@ def test_that_nobody_knows_what_is_left_arrives_with_it(
     assert state_file.load(tokyo.fleet.state_file, "desk").of(ID).left_unknown_at is None
 
 
+def test_an_earlier_manager_does_not_send_on_what_the_source_of_an_unfinished_move_has_said(
+    machine: Machine,
+) -> None:
+    content = b"a backup"
+    facts = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    machine.step("receive", {"move": "m1", **facts, "is_left_unknown": True}, content)
+    machine.step("receive", {"move": MOVE, **facts}, content)
+    tombstone.bury(machine.fleet, ID, COMES)
+    staging.note_restored(machine.fleet, ID, MOVE)
+    machine.step("arrive", ARRIVES)
+    assert state_file.load(machine.fleet.state_file, "desk").of(ID).left_unknown_at is None
+
+
 def test_what_was_answered_since_is_no_longer_unknown_on_either_machine(machine: Machine) -> None:
     """The file that has the answer stays behind."""
     state_file.update(machine.fleet, lambda state: state.with_left_unknown({ID: 5.0}))

@@ -9,11 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from manager.fleet.session import Session
 from manager.monitor.history import curve, database, queries, reader, turning, writing
 from manager.monitor.history.model import Sample, Span
 from manager.monitor.history.reader import FleetHistory
 from manager.web.engine_side import figures as of_page
-from manager.web.engine_side.figures import EVERY_S, LONG_FOR_S, SHARE_OF_CPU, Figures, interval_after
+from manager.web.engine_side.figures import (
+    EVERY_S,
+    LONG_FOR_S,
+    SHARE_OF_CPU,
+    FigureReader,
+    Figures,
+    interval_after,
+)
+from manager.web.engine_side.observer import Readers
 from tests.builders import a_fleet
 
 DAY_S = 86_400.0
@@ -94,8 +103,12 @@ def of_all_lines(figures: Figures) -> dict[str, list[object]]:
     }
 
 
+@pytest.mark.parametrize("is_watch_known", [True, False])
 @pytest.mark.parametrize("seed", range(6))
-def test_figures_are_those_of_all_samples(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_figures_are_those_of_all_samples(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_watch_known: bool
+) -> None:
+    """Where nothing tells that `watch` ran, as after a repair of the file, samples alone tell of no gap."""
     chance = random.Random(seed)
     now = 1_764_500_000.0 + chance.random() * DAY_S
     monkeypatch.setattr(time, "time", lambda: now)
@@ -105,7 +118,8 @@ def test_figures_are_those_of_all_samples(seed: int, tmp_path: Path, monkeypatch
     stored, holes = 0, unwatched(chance, now - 1.3 * DAY_S, now)
     with database.transaction(db):
         for span in between(holes, now - 1.3 * DAY_S, now):
-            writing.put_watched(db, span)
+            if is_watch_known or chance.random() < 0.3:
+                writing.put_watched(db, span)
         for instance in FLEET:
             past = Past(chance, now - chance.choice((3000.0, 40_000.0, 90_000.0, 110_000.0)), now, holes)
             writing.add_samples(db, instance, past.samples)
@@ -133,7 +147,7 @@ def test_figures_are_those_of_all_samples(seed: int, tmp_path: Path, monkeypatch
     assert of_all_lines(figures) == of_all_lines(expected)
     for instance, of_one in expected.instances.items():
         assert figures.instances[instance]._replace(lines=()) == of_one._replace(lines=())
-    if stored > 2000:
+    if stored > 2000 and is_watch_known:
         assert sum(len(one.samples) for one in some.instances) < 0.6 * stored
 
 
@@ -143,3 +157,23 @@ def test_a_reading_that_costs_much_comes_less_often_and_a_new_day_is_read_at_onc
     assert interval_after(120 * SHARE_OF_CPU, noon) == pytest.approx(120.0)
     assert interval_after(9.0, noon) == LONG_FOR_S
     assert interval_after(9.0, curve.next_day_start(noon) - 7) == pytest.approx(7.0)
+
+
+def test_figures_of_another_day_are_read_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that has slept over midnight waits for the rest of the interval, which it has not slept
+    through by its own time.
+    """
+    now = curve.day_start(1_764_500_000.0) + DAY_S / 2
+    monkeypatch.setattr(time, "time", lambda: now)
+    figures, asked = FigureReader(Session(tmp_path), Readers()), list[float]()
+    monkeypatch.setattr(figures.thread, "at_once", lambda: asked.append(now))
+    assert figures.latest.at is None
+    figures._figures = Figures(now)
+    assert figures.latest.at is not None
+    assert not asked
+    now += DAY_S
+    for _ in range(3):  # a reading takes a moment, and may fail
+        assert figures.latest.at is not None
+    assert asked == [now]

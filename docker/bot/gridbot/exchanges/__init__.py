@@ -26,6 +26,7 @@ key_permission    whether a key may trade
 verification      what is known of each exchange's answers, and which of them refuse live
 answer_check      whether known answers are read as they must be, before a live run
 known_exchange    what gives them: an exchange to the adapter that trades
+unknown_answers   whether what they then do not tell is read as unknown
 told_check        the same of the websocket's messages
 venues            addresses and credentials of each exchange
 key_forms         what the credentials look like

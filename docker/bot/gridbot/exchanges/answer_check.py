@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbot.config.settings import Settings
-from gridbot.exchanges import ccxt_client
+from gridbot.exchanges import ccxt_client, unknown_answers
 from gridbot.exchanges.answers import SENSELESS
 from gridbot.exchanges.known_exchange import KnownExchange, require_form
 from gridbot.exchanges.values import decimal
@@ -39,11 +39,11 @@ def difference(settings: Settings) -> str | None:
             rows = reader.read(case)
             if what := differing(case["must"], rows) or reader.wrongly_sent(case):
                 return f"{answer}: {what}"
+        return unknown_answers.difference(reader, known["cases"])
     except BotError:
         raise  # there is no ccxt, say
     except Exception as err:  # noqa: BLE001 - another ccxt may raise whatever it likes
         return f"cannot read {answer} ({type(err).__name__}: {err})"
-    return None
 
 
 def load(settings: Settings) -> Mapping[str, Any]:

@@ -216,7 +216,8 @@ class CcxtExchange(CcxtCalls):
         self._cancel(self._api.cancel_orders, ids, self._symbol)
 
     def cancel_all(self) -> None:
-        self._cancel(self._api.cancel_all_orders, self._symbol, json=False)
+        of_market = self._venue.of_market(self._loaded())
+        self._cancel(self._api.cancel_all_orders, self._symbol, of_market, json=False)
 
     def cancel_all_after(self, seconds: int) -> None:
         self._cancel(self._api.cancel_all_orders_after, seconds * 1000, json=False)

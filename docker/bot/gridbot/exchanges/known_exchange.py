@@ -137,8 +137,9 @@ class KnownExchange(CcxtClosing):
             self._use_market({})
 
     def _use_market(self, changes: Mapping[str, Any]) -> None:
-        self._api.set_markets([self._api.safe_market_structure({**self._structure, **changes})])
-        self._raw = self._api.markets[self._structure["symbol"]]
+        structure = {**self._structure, **changes}
+        self._api.set_markets([self._api.safe_market_structure(structure)])
+        self._raw = self._api.markets[structure["symbol"]]
 
     def _order_params(self) -> dict[str, Any]:
         is_closing = self._call_name == "close"

@@ -32,7 +32,8 @@ class Venue:
     `account_key`: the credential that says whose account it is and is no secret. `stream`: what of its socket
     tells of a fill; an image contains the client of these alone (requirements.prune). `immediate`: its word
     for an order that never rests; ccxt hands apex's on as it is. `quote`: what most of its markets are priced
-    in.
+    in. `all_of_market`: what a cancellation of all names the market's number by, where ccxt may not name it:
+    up to 4.5.85 its lighter cancels the orders of all markets.
     """
 
     host: str
@@ -49,6 +50,11 @@ class Venue:
     finds_open_only: bool = False
     immediate: str = "IOC"
     quote: str = "USDC"
+    all_of_market: str = ""
+
+    def of_market(self, market: Mapping[str, Any]) -> dict[str, int]:
+        """Return what a cancellation of all bears so that it is of this market only."""
+        return {self.all_of_market: int(market["id"])} if self.all_of_market else {}
 
 
 def _names(exchange: str, *suffixes: str) -> tuple[str, ...]:
@@ -107,6 +113,7 @@ VENUES: Mapping[str, Venue] = {
         stream="watch_my_trades",
         channels=1,  # its nonces count one after the other
         answers_without_id=True,
+        all_of_market="cancel_all_market_index",
     ),
     "apex": Venue(
         host="omni.apex.exchange",

@@ -205,7 +205,7 @@ def test_spans_cover_as_they_do_one_by_one(
 ) -> None:
     covered = sorted(Span(min(pair), max(pair)) for pair in pairs)
     begin, end = min(one, other), max(one, other)
-    assert curve._Cover(covered).is_covered(begin, end) == naive(begin, end, covered)
+    assert curve.Cover(covered).is_covered(begin, end) == naive(begin, end, covered)
 
 
 def test_the_calendar_is_asked_for_each_day_and_not_for_each_sample(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ from tests.fakes.clock import Clock
 from tests.unit.monitor.watch.test_alert_rules import EXIT, NOW, RULES, a_view
 
 ID = "bp_sol_01"
-HOUR = 3600.0
+HOUR, DAY = 3600.0, 86400.0
 EITHER_WAY = pytest.mark.parametrize("jump", [HOUR, -HOUR, 90 * 86400.0])
 TWICE = {"in_a_row": 2, "total": 2, "max": 3, "next_at": None}
 
@@ -184,3 +184,36 @@ def test_a_daily_report_is_not_sent_again_after_the_clock_was_set_back_over_midn
     assert daily_report.is_due("00:05", datetime(2026, 12, 1, 0, 10), "2026-11-30")
     assert not daily_report.is_due("00:05", datetime(2026, 11, 30, 23, 30), "2026-12-01")
     assert daily_report.is_due("00:05", datetime(2026, 11, 30, 23, 30), "2026-12-24")
+
+
+def reports_of(watched: Watched, monkeypatch: pytest.MonkeyPatch, notifier: Notifier) -> bool:
+    """Return whether the daily report is sent now."""
+    if jump := watched.jumps.since_last():
+        notifier.clock_was_set(jump, watched.clock.time())
+    with monkeypatch.context() as patch:
+        sent: list[object] = []
+        patch.setattr(notifier._deliverer, "put", lambda *message: sent.append(message))
+        rules = RULES._replace(digest_at="08:00")
+        notifier.report({}, {}, None, [], rules, watched.clock.time())
+        return bool(sent)
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_clock_that_was_a_day_ahead_costs_no_daily_report(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, *, is_restarted: bool
+) -> None:
+    clock, notifier = watched.clock, watched.notifier
+    clock.set_by = datetime(2026, 11, 30, 9, 0).timestamp() - clock.time()
+    notifier.clock_was_set(watched.jumps.since_last(), clock.time())
+    sent = [reports_of(watched, monkeypatch, notifier)]
+    clock.set_by += DAY
+    sent.append(reports_of(watched, monkeypatch, notifier))
+    clock.set_by -= DAY
+    if is_restarted:
+        watched.fleet.state_dir.mkdir(parents=True)
+        notifier.save(at_once=True)
+        watched.jumps, notifier = ClockJumps(), Notifier(watched.fleet, clock.time())
+    sent.append(reports_of(watched, monkeypatch, notifier))
+    clock.sleep(DAY)
+    sent.append(reports_of(watched, monkeypatch, notifier))
+    assert sent == [True, True, False, True]
