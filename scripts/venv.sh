@@ -82,7 +82,9 @@ if program.exists():
     # Without `site` Python starts in two thirds of the time (manager/cli/without_site.py), but does not find the project. The
     # kernel reads 127 bytes of a first line; a longer one, or one with a blank, is a shell's, in the second line.
     fast, count = re.subn(rb"\A(#!/\S+/python[0-9.]*|#!/bin/sh\n'''exec' .*/python[0-9.]*\"?)(?= \"\$0\" |\n)", rb"\1 -S", text)
+    # An earlier version's code, as after `git checkout`, knows nothing of that: nothing would start, not even a halt.
     find = b"import sys\nif sys.flags.no_site:\n    sys.path.append(sys.executable.rpartition('/bin/')[0].rpartition('/')[0])\n"
+    find += b"    import manager.cli\n    if not hasattr(manager.cli, 'STARTS_WITHOUT_SITE'):\n        import site\n        site.main()\n"
     if count and fast.find(b"\n") <= 127 and b"\nimport sys\n" in fast and os.path.samefile(venv.parent, "."):
         text = fast.replace(b"import sys\n", find, 1)
     program.write_bytes(text)

@@ -29,6 +29,9 @@ commands/                           the commands
 OBJECTS_BEFORE_COLLECTION = 50_000
 """Collecting garbage while modules are loaded finds none, and costs each command 4 ms."""
 
+STARTS_WITHOUT_SITE = True
+"""By this the script knows that it need not have `site` run: code of 0.31.0 and before does not."""
+
 
 def entry_point() -> None:
     """Run the `manager` script.

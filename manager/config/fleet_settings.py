@@ -70,7 +70,7 @@ def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
         backup_keep_days=settings.backup.keep_days,
         alerts=Alerts(**settings.alerts.model_dump(include=set(Alerts._fields))),
         sums=Sums(settings.sums.currency, tuple(sorted(settings.sums.rates.items()))),
-        limits=Limits(**settings.limits.model_dump(include=set(Limits._fields))),
+        limits=_limits(settings),
         history=HistoryRules(**settings.history.model_dump(include=set(HistoryRules._fields))),
         disk=DiskRules(**settings.disk.model_dump(include=set(DiskRules._fields))),
         requests=tuple(
@@ -79,6 +79,12 @@ def _fleet(project_dir: Path, file: str, settings: FleetFile) -> Fleet:
         ),
         **settings.container.model_dump(),
     )
+
+
+def _limits(settings: FleetFile) -> Limits:
+    """Return the limits; one that is not set as the cache has it: Compose's hashes are known by its text."""
+    limits = settings.limits
+    return Limits(limits.fleet_daily_loss or 0, limits.account_daily_loss or 0, limits.on_loss)
 
 
 def _read(path: Path, file: str) -> dict[str, Any]:

@@ -151,6 +151,32 @@ def test_an_editable_install_works_in_any_locale(tmp_path: Path) -> None:
         assert done.stdout == f"{str(project / 'package' / '__init__.py')!a}\n", done.stderr
 
 
+def test_the_script_starts_an_earlier_versions_code_too(tmp_path: Path) -> None:
+    """After `git checkout` of it nothing else would start, not even a halt: it knows nothing of `site`."""
+    earlier = "def entry_point():\n    import sys\n    print('site' in sys.modules)\n"
+    own = (SCRIPTS.parent / "manager/cli/__init__.py").read_text()
+    (tmp_path / "manager" / "cli").mkdir(parents=True)
+    (tmp_path / "manager" / "__init__.py").touch()
+    module = tmp_path / "manager" / "cli" / "__init__.py"
+    module.write_text(earlier)
+    (tmp_path / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+        '[project]\nname = "it"\nversion = "1"\nscripts = { manager = "manager.cli:entry_point" }\n'
+        '[tool.setuptools]\npackages = ["manager", "manager.cli"]\npackage-dir = { "" = "." }\n'
+    )
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", ".venv"], cwd=tmp_path, check=True)
+    for site in tmp_path.glob(".venv/lib/python3*/site-packages"):
+        (site / "setuptools.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    subprocess.run([SCRIPTS / "venv.sh", "--editable", ".venv"], cwd=tmp_path, check=True)
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    for code, has_site in ((earlier, True), (own + earlier, False)):
+        module.write_text(code)
+        done = subprocess.run(
+            [tmp_path / ".venv" / "bin" / "manager"], capture_output=True, text=True, env=environ, check=False
+        )
+        assert done.stdout == f"{has_site}\n", done.stderr
+
+
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
 def test_words_pass_through_a_shell_as_they_are(locale: str) -> None:
     words = ["/my bots/交易 機器人", "it's", '$HOME `id` \\ "*"', "two\nlines", ""]

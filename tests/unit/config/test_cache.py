@@ -52,6 +52,17 @@ def test_an_unchanged_folder_is_not_loaded_again(tmp_path: Path, monkeypatch: py
     assert project.read(tmp_path) == before
 
 
+@pytest.mark.parametrize("limits", ["", "fleet_daily_loss = 0.00", "fleet_daily_loss = 7.50"])
+def test_a_fleet_from_the_cache_is_written_as_the_loaded_one(tmp_path: Path, limits: str) -> None:
+    """Compose's hashes are known again by how it is written: there, 0 and Decimal("0") are not the same."""
+    write_config(tmp_path, a_config())
+    settings = tmp_path / "config/fleet.toml"
+    settings.write_text(f'name = "own"\n[sums]\ncurrency = "USD"\n[limits]\n{limits}\n')
+    loaded, kept = project.read(tmp_path), project.read(tmp_path)
+    assert kept.fleet is not loaded.fleet, "it was not kept"
+    assert repr(kept.fleet) == repr(loaded.fleet)
+
+
 @pytest.mark.parametrize("left", [b"", b"\0" * 500, b"{", b"[]", b"\xff\xfe\x00"])
 def test_what_a_power_cut_has_left_of_the_cache_is_not_used(
     tmp_path: Path, left: bytes, monkeypatch: pytest.MonkeyPatch
