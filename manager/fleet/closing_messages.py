@@ -66,9 +66,8 @@ SENTENCES: Mapping[str, str] = {
 OF_PREFLIGHT: Mapping[str, str] = {
     **{
         code: SENTENCES[code]
-        for code in ("read_wrongly", "known_answers_damaged", "not_in_ccxt", "unverified")
+        for code in ("read_wrongly", "known_answers_damaged", "not_in_ccxt", "unverified", "signing_library")
     },
-    "signing_library": SENTENCES["signing_library"],
     "kit_not_green": mark(
         "live trading on {exchange} {kind} is refused: its conformance kit is not green; set mode to paper"
     ),

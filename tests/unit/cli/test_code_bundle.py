@@ -42,8 +42,8 @@ def package(tmp_path: Path) -> Path:
         (folder / name / "__init__.py").touch()
     for module in (code_bundle, late_expressions):
         shutil.copy(str(module.__file__), folder / "cli")
-    for name in ("bot_variables", "client"):
-        (folder / "engine" / f"{name}.py").touch()
+    for name in ("cli/without_site", "engine/bot_variables", "engine/client"):
+        (folder / f"{name}.py").touch()
     write(folder, "first")
     assert run(folder) == f"first {AS_EVER}"
     return folder
