@@ -237,7 +237,7 @@ def test_a_signing_library_that_cannot_be_used_is_refused_before_the_first_order
     (package / "__init__.py").write_text("import a_package_that_apexomni_needs")
     (package / "zklink_sdk.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ConfigError, match=r"apexomni .No module named 'a_package_that_apexomni_needs'"):
+    with pytest.raises(ConfigError, match=r"apexomni: No module named 'a_package_that_apexomni_needs'"):
         require_signing_library("apex", {})
     (package / "__init__.py").write_text("")
     require_signing_library("apex", {})

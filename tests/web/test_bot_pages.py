@@ -355,7 +355,7 @@ def test_another_page_gets_no_websocket(
 def test_a_refused_websocket_says_why_in_its_readers_language(served: Served, bot: BotPage) -> None:
     connection, _head = upgraded(opened(signed_in(served)), **{"Cookie": "", "Accept-Language": "zh-TW"})
     with connection:
-        assert "請從機群頁面開啟" in json.loads(connection.makefile("rb").read())["detail"]
+        assert "請從機群網頁開啟" in json.loads(connection.makefile("rb").read())["detail"]
     assert bot.seen == []
 
 
