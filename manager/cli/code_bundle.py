@@ -53,8 +53,8 @@ CHANGING = (
 LATER_OF = {
     **dict.fromkeys(("up", "start", "restart"), CHANGING),
     "logs": (
-        *("manager.engine.http_logs", "manager.monitor.logs.join", "manager.cli.multiplexed_logs"),
-        "manager.fleet.observe",
+        *("manager.engine.http_logs", "manager.monitor.logs.join", "manager.monitor.logs.files"),
+        *("manager.cli.multiplexed_logs", "manager.fleet.project", "manager.fleet.observe"),
     ),
 }
 """Further ones of single commands."""

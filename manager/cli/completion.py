@@ -16,7 +16,7 @@ from manager.cli import argument_types
 from manager.cli.command_table import COMMANDS
 from manager.config.loaded import is_config
 from manager.errors import ManagerError
-from manager.fleet import project
+from manager.fleet import project_folder
 from manager.i18n import _
 from manager.util import strict_json
 
@@ -113,7 +113,7 @@ def offers(before: Sequence[str], current: str) -> list[Offer]:
 def ids(project_dir: Path | None) -> list[str]:
     """Return the instances in the config files and the state folder, without asking the engine."""
     try:
-        folder = project.find(Path.cwd()) if project_dir is None else project.at(project_dir)
+        folder = project_folder.chosen(project_dir)
     except ManagerError:
         return []
     instances = {_id_of(path) for path in _listed(folder / "config" / "active") if is_config(path.name)}
@@ -128,9 +128,7 @@ def _hosts(project_dir: Path | None) -> list[str]:
     from manager.ops.hosts import registry
 
     try:
-        return list(
-            registry.load(project.find(Path.cwd()) if project_dir is None else project.at(project_dir))
-        )
+        return list(registry.load(project_folder.chosen(project_dir)))
     except ManagerError:
         return []
 

@@ -196,7 +196,7 @@ def _lost() -> int:
 
 
 def _project_above(folder: str) -> str:
-    """Return the nearest folder upwards that is a project's, as `project.find` does. Raises ValueError."""
+    """Return the nearest folder upwards that is a project's, as project_folder.py does. Raises ValueError."""
     while True:
         config = f"{folder}/config"
         if S_ISDIR(_mode(f"{config}/active")) or S_ISREG(_mode(f"{config}/fleet.toml")):

@@ -17,7 +17,7 @@ from manager.cli import main as cli
 from manager.cli.commands.logs import logs
 from manager.compat.registry import InstanceRegistry
 from manager.errors import EngineUnreachable, ManagerError
-from manager.fleet import doing, instances_json, project
+from manager.fleet import doing, instances_json, project_folder
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.selection import Selection, require_known
 from manager.fleet.session import Session
@@ -202,7 +202,7 @@ class TradingBotDaemon:
         None: use the project that the command line finds.
         """
         with contextlib.suppress(ManagerError):
-            return project.find(self.config_file.absolute().parent)
+            return project_folder.find(self.config_file.absolute().parent)
         return None
 
     def _session(self) -> Session:

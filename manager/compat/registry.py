@@ -16,8 +16,7 @@ from typing import Any, TypeVar
 
 from manager import i18n
 from manager.errors import ConfigError, EngineUnreachable, Problem
-from manager.fleet import instances_json, lock, process_info
-from manager.fleet import project as projects
+from manager.fleet import instances_json, lock, process_info, project_folder
 from manager.fleet.instances_json import OLD_PLACE, OWN_KEYS, Record
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.old_daemon_guard import registries
@@ -59,7 +58,7 @@ class InstanceRegistry:
 
     def _attach(self, *, is_default: bool) -> None:
         try:
-            folder = projects.find(self.registry_file.parent)
+            folder = project_folder.find(self.registry_file.parent)
         except ConfigError:
             return
         self.folder, session = folder, Session(folder)

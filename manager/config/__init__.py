@@ -13,7 +13,8 @@ reach                                               which variables and keys rea
 verification                                        which exchanges no live bot may trade on unasked
 signing_libraries                                   which live bots lack what signs their orders
 spec, bot_argv, bot_options                         what determines a container, and what a bot's help names
-loaded, cache                                       the loaded configs, and their cache between commands
+loaded, cache, settings_cache                       the loaded configs and the settings, between commands
+container_paths                                     where an instance's folders are in its container
 bot_refusals, bot_words                             for what the bundled bot would end at once
 templates, dotted_keys, json_schema                 new configs, and the schema for editors
 """

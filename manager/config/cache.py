@@ -8,25 +8,19 @@ from __future__ import annotations
 
 import json
 import os
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from manager import __version__
-from manager.config import verification
-from manager.config.fleet import Alerts, DiskRules, Fleet, HistoryRules, Limits, Sums
+from manager.config import settings_cache, verification
+from manager.config.fleet import Fleet
 from manager.config.loaded import LoadedConfigs, LoadedFile, resembles_config
+from manager.config.settings_cache import stamp, with_tuples
 from manager.config.spec import InstanceSpec, Variable
 from manager.errors import Problem
 from manager.i18n import Text
-from manager.typed import TYPE_CHECKING, Any
-from manager.util import atomic_file, kept_content, source_stamp
+from manager.typed import Any
+from manager.util import atomic_file, kept_content
 from manager.util.kept_content import KeptContent
-
-if TYPE_CHECKING:
-    from decimal import Decimal
-
-PATHS = ("project_dir", "data_dir")
 
 
 def read(project_dir: Path) -> tuple[Fleet, dict[str, str], LoadedConfigs] | None:
@@ -35,15 +29,16 @@ def read(project_dir: Path) -> tuple[Fleet, dict[str, str], LoadedConfigs] | Non
     `ids`: config file → the id given by `--instance-id` when the configs were loaded.
     """
     try:
-        read_at, known = _contents.of(str(_file(project_dir)))
+        read_at, known = _contents.of(str(settings_cache.path(project_dir)))
         return known if read_at == signature(project_dir) else None
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ArithmeticError):
         return None
 
 
 def _read(path: str) -> tuple[list[Any], tuple[Fleet, dict[str, str], LoadedConfigs]]:
     content = json.loads(Path(path).read_bytes())
-    return content["signature"], (_fleet(content["fleet"]), content["ids"], _loaded(content))
+    fleet = settings_cache.fleet_from(content["fleet"])
+    return content["signature"], (fleet, content["ids"], _loaded(content))
 
 
 _contents = KeptContent(_read)
@@ -58,7 +53,7 @@ def write(fleet: Fleet, ids: Mapping[str, str], loaded: LoadedConfigs, read_at: 
         return
     content = {
         "signature": read_at,
-        "fleet": _plain_fleet(fleet),
+        "fleet": settings_cache.plain(fleet),
         "ids": dict(ids),
         "files": [
             {
@@ -73,7 +68,7 @@ def write(fleet: Fleet, ids: Mapping[str, str], loaded: LoadedConfigs, read_at: 
         "ignored": _plain(loaded.ignored),
     }
     try:
-        _write(_file(fleet.project_dir), content)
+        _write(settings_cache.path(fleet.project_dir), content)
     except (OSError, TypeError, ValueError, RuntimeError):
         return
 
@@ -81,7 +76,7 @@ def write(fleet: Fleet, ids: Mapping[str, str], loaded: LoadedConfigs, read_at: 
 def kept(path: Path, stamp: list[Any]) -> dict[str, Any] | None:
     """Return what was kept of a file's content, if the file still has this stamp."""
     try:
-        content = json.loads(_file(path).read_bytes())
+        content = json.loads(settings_cache.path(path).read_bytes())
         return dict(content["content"]) if content["stamp"] == [str(path), *stamp] else None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError):
         return None
@@ -96,7 +91,7 @@ def keep(path: Path, stamp: list[Any], content: Mapping[str, Any], read_at: int)
         return
     try:
         plain = json.loads(json.dumps(content, default=str))
-        _write(_file(path), {"stamp": [str(path), *stamp], "content": plain})
+        _write(settings_cache.path(path), {"stamp": [str(path), *stamp], "content": plain})
     except (OSError, TypeError, ValueError, RuntimeError):
         return
 
@@ -108,26 +103,12 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
     atomic_file.replace_bytes(path, json.dumps(content).encode(), 0o600, durable=False)
 
 
-def _file(project_dir: Path) -> Path:
-    """Return the path of the cache file. Raises RuntimeError for a user without a home folder.
-
-    Two projects whose names collide share a file, and only lose the benefit of the cache.
-    """
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    if not base.is_absolute():  # it would be another one in each folder
-        raise RuntimeError(f"not an absolute path: {base}")
-    return base / "botfleet" / f"{project_dir.name}-{zlib.crc32(os.fsencode(project_dir)):08x}.json"
-
-
 def signature(project_dir: Path, configs: list[Any] | None = None) -> list[Any]:
     """Return a value that changes with each file that is read, this program, the machine's name and cores.
 
     `configs`: of the configs, if that is known.
     """
-    config = project_dir / "config"
-    program = [__version__, source_stamp.of_loaded("config")]
-    machine = [os.cpu_count(), os.uname().nodename]
-    stamps: list[Any] = [program, machine, stamp(config / "fleet.toml"), stamp(verification.file())]
+    stamps = [*settings_cache.signature(project_dir), stamp(verification.file())]
     return stamps + (of_configs(project_dir)[0] if configs is None else configs)
 
 
@@ -141,56 +122,6 @@ def of_configs(project_dir: Path) -> tuple[list[Any], bool]:
         return [error.errno], False  # a folder that cannot be read is another thing than none
 
 
-def stamp(path: Path | os.DirEntry[str]) -> list[Any]:
-    """Return what changes with each change of a file."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return [path.name]
-    return [path.name, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
-
-
-def _plain_fleet(fleet: Fleet) -> dict[str, Any]:
-    """Convert the settings to plain data for `_fleet`: amounts as text, because JSON's numbers are not
-    exact.
-    """
-    sums, limits = fleet.sums, fleet.limits
-    return {
-        **fleet._asdict(),
-        **{name: str(getattr(fleet, name)) for name in PATHS},
-        "sums": [sums.currency, [[currency, str(rate)] for currency, rate in sums.rates]],
-        "limits": [str(limits.fleet_daily_loss), str(limits.account_daily_loss), limits.on_loss],
-    }
-
-
-def _fleet(raw: dict[str, Any]) -> Fleet:
-    first, *others = raw["alerts"]
-    currency, rates = raw["sums"]
-    of_fleet, of_account, on_loss = raw["limits"]
-    nested = {
-        "alerts": Alerts(tuple(first), *others),
-        "sums": Sums(currency, tuple((of, _decimal(rate)) for of, rate in rates)),
-        "limits": Limits(_limit(of_fleet), _limit(of_account), on_loss),
-        "history": HistoryRules(*raw["history"]),
-        "disk": DiskRules(*raw["disk"]),
-        "requests": tuple(
-            (exchange, tuple((key, value) for key, value in changed)) for exchange, changed in raw["requests"]
-        ),
-    }
-    return Fleet(**{**_with_tuples(raw), **{name: Path(raw[name]) for name in PATHS}, **nested})
-
-
-def _limit(text: str) -> Decimal | int:
-    """Return an amount; where none is set, without loading `decimal`."""
-    return 0 if text == "0" else _decimal(text)
-
-
-def _decimal(text: str) -> Decimal:
-    from decimal import Decimal
-
-    return Decimal(text)
-
-
 def _loaded(raw: dict[str, Any]) -> LoadedConfigs:
     files = tuple(_file_of(file) for file in raw["files"])
     return LoadedConfigs(files, _problems(raw["conflicts"]), _problems(raw["ignored"]))
@@ -202,7 +133,7 @@ def _file_of(raw: dict[str, Any]) -> LoadedFile:
 
 
 def _spec(raw: list[Any]) -> InstanceSpec:
-    values = _with_tuples(dict(zip(InstanceSpec._fields, raw, strict=True)))
+    values = with_tuples(dict(zip(InstanceSpec._fields, raw, strict=True)))
     return InstanceSpec(
         **{**values, "variables": tuple(Variable(*variable) for variable in values["variables"])}
     )
@@ -233,8 +164,3 @@ def _plain_text(text: Text) -> tuple[str, dict[str, Any]]:
     return text.message, {
         name: _plain_text(value) if isinstance(value, Text) else value for name, value in params
     }
-
-
-def _with_tuples(raw: dict[str, Any]) -> dict[str, Any]:
-    """Turn lists back into tuples: JSON has no tuples, and our plain data has no lists."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}

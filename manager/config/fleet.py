@@ -25,6 +25,8 @@ DEFAULT_LOG_DAY_MB = 256
 """The supervisor's own default, of which containers are told nothing."""
 DEFAULT_STOP_TIMEOUT_S = 45
 """bot_stop_timeout, also of the supervisor."""
+STOP_GRACE_S = 5
+"""Added to the bot's stop timeout, so that the supervisor can kill, record and report before it is killed."""
 
 DEFAULT_PASSED_VARIABLES = (
     "HTTP_PROXY",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from manager.config import cache
+from manager.config import cache, settings_cache
 from manager.config.fleet import Fleet
 from manager.errors import ConfigError, Problem
 from manager.typed import Any, NamedTuple
@@ -41,7 +41,7 @@ def load(fleet: Fleet) -> RequestTable:
     """
     own = bundle.build_folder(fleet.project_dir) / TABLE
     path = own if own.is_file() else bundle.folder() / TABLE
-    read_at, stamp = kept_content.file_time_ns(), cache.stamp(path)
+    read_at, stamp = kept_content.file_time_ns(), settings_cache.stamp(path)
     try:
         if kept := cache.kept(path, stamp):
             return _table(kept, fleet)

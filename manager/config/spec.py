@@ -9,7 +9,8 @@ from types import MappingProxyType
 
 from manager.config.account_names import read_as
 from manager.config.bot_argv import bot_argv, number_text
-from manager.config.fleet import DEFAULT_LOG_DAY_MB, Fleet
+from manager.config.container_paths import DATA_AT
+from manager.config.fleet import DEFAULT_LOG_DAY_MB, STOP_GRACE_S, Fleet
 from manager.config.variables import is_secret, references, scalar_values
 from manager.typed import TYPE_CHECKING, NamedTuple
 from manager.util.formatting import MIB
@@ -17,20 +18,11 @@ from manager.util.formatting import MIB
 if TYPE_CHECKING:
     from manager.config.models import InstanceConfig
 
-STOP_GRACE_S = 5
-"""Added to the bot's stop timeout, so that the supervisor can kill, record and report before it is killed."""
-
 SPEC_VERSION = 1
 """Part of the hash: raise it when a change of the container's definition requires new containers."""
 
 SHARED_LOG_DIR = "logs"
 """The log folder in configs of the old system, in which all instances shared one folder."""
-
-LOGS_AT = "/app/logs"
-DATA_AT = "/data"
-STATE_AT = "/botfleet/state"
-SECRETS_AT = "/botfleet/secrets"
-TMPFS = ("/tmp", "/run/botfleet")
 
 BOT_ID = 10001
 """The bots' uid and gid where root owns the data folder: a bot never runs as root."""

@@ -5,8 +5,9 @@ compose_file.py does the same for Compose; a test compares the two.
 
 from collections.abc import Collection, Mapping
 
+from manager.config.container_paths import DATA_AT, LOGS_AT, SECRETS_AT, STATE_AT, TMPFS
 from manager.config.fleet import Fleet
-from manager.config.spec import DATA_AT, LOGS_AT, SECRETS_AT, STATE_AT, TMPFS, InstanceSpec, config_hash
+from manager.config.spec import InstanceSpec, config_hash
 from manager.engine import labels
 from manager.engine.containers import Container
 from manager.typed import Any, NamedTuple

@@ -6,8 +6,8 @@ needed.
 
 from collections.abc import Iterable, Mapping
 
-from manager.config import spec
-from manager.config.fleet import DEFAULT_STOP_TIMEOUT_S
+from manager.config.container_paths import DATA_AT
+from manager.config.fleet import DEFAULT_STOP_TIMEOUT_S, STOP_GRACE_S
 from manager.engine import labels, unreachable
 from manager.typed import Any, NamedTuple
 from manager.util.late_pattern import late_pattern
@@ -135,7 +135,7 @@ class Container(NamedTuple):
         return self.labels.get(labels.COMPOSE_WORKING_DIR, "")
 
 
-UNLABELLED_STOP_TIMEOUT_S = DEFAULT_STOP_TIMEOUT_S + spec.STOP_GRACE_S
+UNLABELLED_STOP_TIMEOUT_S = DEFAULT_STOP_TIMEOUT_S + STOP_GRACE_S
 """For a container without the label."""
 
 
@@ -203,7 +203,7 @@ def _container(row: Mapping[str, Any]) -> Container:
         image_id=_word(row, "ImageID"),
         created=int(row.get("Created", 0)),
         labels=own,
-        data_source=_source(row.get("Mounts") or [], spec.DATA_AT),
+        data_source=_source(row.get("Mounts") or [], DATA_AT),
         networks=_networks(row),
         network=_own_network(row),
         mounts=_mounts(row),

@@ -12,8 +12,9 @@ from typing import Any
 
 import yaml
 
+from manager.config.container_paths import SECRETS_AT, TMPFS
 from manager.config.fleet import Fleet
-from manager.config.spec import SECRETS_AT, TMPFS, InstanceSpec
+from manager.config.spec import InstanceSpec
 from manager.engine import container_config, labels
 from manager.typed import NamedTuple
 

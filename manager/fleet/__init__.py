@@ -1,6 +1,7 @@
 """Describe the fleet as it is: configs, containers, supervisors and desired states → one snapshot.
 
-project, session, selection                project folder; one run of the manager; the chosen instances
+project_folder, project                    where a project is, and all that is read in it
+session, selection                         one run of the manager; the chosen instances
 listing                                    its containers, as the engine lists them
 definition_drift, cgroup_limits            in what a container was made otherwise than its spec says
 engine_files, cgroup_folders               what the engine and the kernel keep of a container on this machine

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from manager.config.spec import InstanceSpec
 from manager.engine import containers, labels
 from manager.engine.containers import Container, Observed
 from manager.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from manager.config.spec import InstanceSpec
     from manager.engine.client import Engine
 
 
@@ -20,5 +20,9 @@ def observed(name: str, engine: Engine, ids: Iterable[str] = ()) -> Observed:
 
 def log_dir_of(instance: str, container: Container | None, spec: InstanceSpec | None) -> str:
     """Return an instance's log folder: as its container was made, else by its config."""
-    made_with = container.labels.get(labels.LOG_DIR) if container else None
-    return made_with or (spec.log_dir if spec else None) or f"logs/{instance}"
+    return labelled_log_dir(container) or (spec.log_dir if spec else None) or f"logs/{instance}"
+
+
+def labelled_log_dir(container: Container | None) -> str | None:
+    """Return the log folder that a container was made with; None where no label tells."""
+    return container.labels.get(labels.LOG_DIR) or None if container else None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from manager.config.spec import DATA_AT
+from manager.config.container_paths import DATA_AT
 from manager.i18n import Text
 from manager.util import mountinfo
 from manager.util.mountinfo import Mount

@@ -155,34 +155,6 @@ class Project(NamedTuple):
         )
 
 
-def find(start: Path) -> Path:
-    """Return the nearest folder upwards that has a config/ folder. Raises ConfigError."""
-    for folder in (start, *start.parents):
-        if _is_project(folder):
-            return folder
-    raise ConfigError(
-        [
-            Problem.at(
-                str(start),
-                "",
-                "there is no config/active here or above: create a fleet folder with `manager init`, or"
-                " specify one with --project-dir DIR",
-            )
-        ]
-    )
-
-
-def at(folder: Path) -> Path:
-    """Return this folder if it is a project's, so that a mistyped name creates none. Raises ConfigError."""
-    if not _is_project(folder):
-        raise ConfigError([Problem.at(str(folder), "", "it contains no config/active")])
-    return folder
-
-
-def _is_project(folder: Path) -> bool:
-    return (folder / "config" / "active").is_dir() or (folder / "config" / "fleet.toml").is_file()
-
-
 def read(project_dir: Path) -> Project:
     """Read a project folder.
 

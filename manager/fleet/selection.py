@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from manager.errors import ConfigError, ManagerError, Problem, UnknownInstance, UsageError
-from manager.fleet.project import Project
 from manager.i18n import Text, _
 from manager.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from manager.fleet.instance import Instance
     from manager.fleet.observe import FleetSnapshot
+    from manager.fleet.project import Project
 
 
 class Selection:

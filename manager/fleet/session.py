@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from manager.config import settings_cache
 from manager.config.fleet import DEFAULT_PARALLELISM, Fleet
 from manager.engine import labels
 from manager.errors import ConfigError
-from manager.fleet import image_variables, listing
-from manager.fleet import project as projects
-from manager.fleet.project import Project
+from manager.fleet import listing, project_folder
 from manager.i18n import Text
 from manager.typed import TYPE_CHECKING
 from manager.util import moment
@@ -23,6 +22,7 @@ from manager.util.real_path import real_path
 if TYPE_CHECKING:
     from manager.engine.client import Engine
     from manager.fleet.observe import FleetSnapshot
+    from manager.fleet.project import Project
     from manager.util.interrupts import Ending
 
 
@@ -57,26 +57,45 @@ class Session:
 
     def project_dir(self) -> Path:
         """Return the project folder. Raises ConfigError if there is none."""
-        return projects.find(Path.cwd()) if self.chosen_dir is None else projects.at(self.chosen_dir)
+        return project_folder.chosen(self.chosen_dir)
 
     def project(self) -> Project:
         """Read the project folder again at each call: files change while `watch` and `top` run."""
-        return self._project or projects.read(self.project_dir())
+        if self._project is not None:
+            return self._project
+        from manager.fleet import project  # with the configs and the state, which `logs ID` goes without
+
+        return project.read(self.project_dir())
+
+    def settings(self) -> Fleet:
+        """Return the fleet's settings; with the rest of the project only where they are not cached.
+
+        Without what the image of the user's own bot allows configs to reference. Raises ConfigError.
+        """
+        if self._project is None:
+            known = settings_cache.read(real_path(self.project_dir()))
+            if known is not None:
+                return known
+        return self.project().fleet
 
     def folders_to_halt(self) -> Fleet | None:
         """Return the fleet's folders, before anything else is read. None if the settings do not tell."""
-        return projects.folders_of(self.project_dir())
+        from manager.fleet import project
+
+        return project.folders_of(self.project_dir())
 
     def project_to_halt(self) -> Project:
         """Return the project, by its containers if its settings are invalid: a typo must not prevent a
         stop.
         """
+        from manager.fleet import project
+
         try:
             return self.project()
         except ConfigError as error:
             folder = real_path(self.project_dir())
             rows = self.engine().containers(labels.folder_filter(str(folder)))
-            self._project = projects.by_containers(folder, rows, error.problems)
+            self._project = project.by_containers(folder, rows, error.problems)
             if self._project is None:
                 raise
             return self._project
@@ -97,7 +116,7 @@ class Session:
         `compared`: whose containers alone are compared with their definitions; all if empty. All of 40 are a
         third of the work.
         """
-        from manager.fleet import observe  # `logs ID` only lists
+        from manager.fleet import image_variables, observe  # `logs ID` only lists
 
         project = self.project()
         snapshot = observe.look(project, self.engine(project.fleet.parallelism), compared)
@@ -118,6 +137,7 @@ class Session:
         `touched`: the instances whose containers were started or stopped, if nothing else has changed.
         """
         from manager.fleet import observe
+        from manager.fleet import project as projects
 
         fleet, known = before.project.fleet, {}
         if touched is None:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import datetime, timedelta, tzinfo
+
+from manager.typed import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta, tzinfo
+else:
+    from _datetime import datetime, timedelta, tzinfo  # without the same in Python: 2 ms
 
 DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhdw])+")
 PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
@@ -92,3 +98,8 @@ def start_of_day(day: str, zone: tzinfo | None = None) -> float:
     date.
     """
     return datetime.fromisoformat(day).replace(tzinfo=zone).timestamp()
+
+
+def day_in(zone: tzinfo, moment: float) -> str:
+    """Return the date of a Unix time in this zone: `2026-01-31`."""
+    return f"{datetime.fromtimestamp(moment, zone):%F}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from manager.config.spec import STATE_AT
+from manager.config.container_paths import STATE_AT
 from manager.fleet.supervisor_state import LOCK_FILE, REPORT_FILE, STATE_FILE
 from supervisor.state import Record, load_terminal
 from tests.fakes.clock import Clock

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from manager.config.spec import DATA_AT, LOGS_AT, SECRETS_AT, STATE_AT
+from manager.config.container_paths import DATA_AT, LOGS_AT, SECRETS_AT, STATE_AT
 from manager.errors import EngineError
 from manager.ops.folders import mount_probe
 from manager.ops.folders.mount_probe import CANNOT_WRITE, GIVES_AWAY

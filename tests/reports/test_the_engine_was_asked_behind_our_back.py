@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from manager.config.spec import DATA_AT, LOGS_AT
+from manager.config.container_paths import DATA_AT, LOGS_AT
 from manager.fleet import cgroup_folders, cgroup_limits
 from manager.fleet import host as host_facts
 from tests.fakes.engine import FakeEngine

@@ -34,9 +34,9 @@ class Shown(NamedTuple):
 
 def logs(session: Session, args: Namespace) -> int:
     """Print the bots' output; with -f continuously, across restarts and recreations."""
-    project = session.project()
-    engine = session.engine(project.fleet.parallelism)
-    observed = listing.observed(project.fleet.name, engine)
+    fleet = session.settings()
+    engine = session.engine(fleet.parallelism)
+    observed = listing.observed(fleet.name, engine)
     if args.follow and args.until is not None:
         raise UsageError("--until cannot be used with --follow")
     if args.since is not None and args.until is not None and args.since > args.until:
@@ -55,8 +55,9 @@ def logs(session: Session, args: Namespace) -> int:
         STREAMS[1:] if args.errors else STREAMS,
         pattern.may_match if pattern else None,
     )
-    fleet = project.fleet
-    views = _selected(Selection(args.ids, args.config), project, observed, wanted)
+    views = _by_labels(args, observed) or _selected(
+        Selection(args.ids, args.config), session.project(), observed, wanted
+    )
     _say_where_from(views, fleet, wanted)
     sources = {
         view.id: Source(
@@ -111,11 +112,25 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _selected(selection: Selection, project: Project, observed: Observed, wanted: LogQuery) -> list[Shown]:
-    """Return the named instances; without any, all that have output.
+def _by_labels(args: Namespace, observed: Observed) -> list[Shown] | None:
+    """Return the instances named by their ids, if their containers' labels tell all that is asked for.
 
-    Named ones that have containers are known without the fleet's state, which is most of the work.
+    None otherwise: configs and the fleet's state are most of the work.
     """
+    if args.config or not args.ids:
+        return None
+    shown = []
+    for instance in dict.fromkeys(args.ids):
+        container = observed.containers.get(instance)
+        log_dir = listing.labelled_log_dir(container)
+        if log_dir is None:
+            return None
+        shown.append(Shown(instance, log_dir, container))
+    return shown
+
+
+def _selected(selection: Selection, project: Project, observed: Observed, wanted: LogQuery) -> list[Shown]:
+    """Return the named instances; without any, all that have output."""
     fleet, containers = project.fleet, observed.containers
     named = selection.named(project)
     if named is not None and all(instance in containers for instance in named):

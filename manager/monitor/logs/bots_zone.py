@@ -5,11 +5,14 @@ TZ names.
 from __future__ import annotations
 
 import os
-from datetime import datetime, tzinfo
 from functools import cache
 
 from manager.fleet.time_zone import time_zone
+from manager.typed import TYPE_CHECKING
 from manager.util import formatting, time_parse
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
 
 
 def zone() -> tzinfo | None:
@@ -41,6 +44,4 @@ def start_of_day(day: str) -> float:
 
 def day_of(moment: float) -> str:
     """Return the name of the folder of this moment."""
-    return (
-        formatting.day(moment) if (there := zone()) is None else f"{datetime.fromtimestamp(moment, there):%F}"
-    )
+    return formatting.day(moment) if (there := zone()) is None else time_parse.day_in(there, moment)

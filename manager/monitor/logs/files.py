@@ -49,6 +49,8 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 MAX_SEGMENTS = 400
 """Segments of one day's file that are opened, newest first. The supervisor makes some dozens of them, with a
 limit of gigabytes hundreds."""
+SEGMENT = re.compile(rf"\.([1-9][0-9]{{0,5}})(\{GZ})?", re.ASCII)
+"""What follows a file's name in that of its segment."""
 OVER_LIMIT = re.compile(rb"\[supervisor\] +[0-9]+ lines dropped: [^\n]{1,200}\n")
 """Ends a day's file whose further lines the supervisor has dropped."""
 MAX_MARKER = 256
@@ -319,10 +321,12 @@ def _with_segments(folder: int, name: str) -> list[str]:
     """Return the segments of a file, oldest first, and the file itself. Of a segment that is being compressed
     the compressed form is not complete yet.
     """
-    pattern = re.compile(rf"{re.escape(name)}\.([1-9][0-9]{{0,5}})({re.escape(GZ)})?", re.ASCII)
     segments: dict[int, str] = {}
     with os.scandir(folder) as entries:
         for entry in entries:
-            if (match := pattern.fullmatch(entry.name)) and (not match[2] or int(match[1]) not in segments):
+            if not entry.name.startswith(f"{name}."):
+                continue
+            match = SEGMENT.fullmatch(entry.name, len(name))
+            if match and (not match[2] or int(match[1]) not in segments):
                 segments[int(match[1])] = entry.name
     return [*(segments[number] for number in sorted(segments)[-MAX_SEGMENTS:]), name]

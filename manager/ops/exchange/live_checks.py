@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from manager.config.spec import SECRETS_AT, InstanceSpec
+from manager.config.container_paths import SECRETS_AT
+from manager.config.spec import InstanceSpec
 from manager.engine import container_config, fleet_network, labels
 from manager.engine.client import Engine
 from manager.engine.container_config import HostContext

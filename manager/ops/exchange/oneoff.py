@@ -12,8 +12,8 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
+from manager.config.container_paths import DATA_AT, SECRETS_AT
 from manager.config.fleet import Fleet
-from manager.config.spec import DATA_AT, SECRETS_AT
 from manager.engine import labels
 from manager.engine.client import Engine
 from manager.engine.containers import Container

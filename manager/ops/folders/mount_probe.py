@@ -13,8 +13,9 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+from manager.config.container_paths import DATA_AT, LOGS_AT, SECRETS_AT, STATE_AT
 from manager.config.fleet import Fleet
-from manager.config.spec import DATA_AT, LOGS_AT, SECRETS_AT, STATE_AT, InstanceSpec
+from manager.config.spec import InstanceSpec
 from manager.engine import container_config, labels
 from manager.engine.client import Engine, security_modes
 from manager.engine.container_config import HostContext

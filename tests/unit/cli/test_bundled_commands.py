@@ -61,6 +61,14 @@ code_bundle.Bundle = Bundle
 really, os._exit = os._exit, end
 entry_point()
 """
+LOADED = """
+import os, sys
+from manager.cli import entry_point
+
+sys.dont_write_bytecode = True  # nothing is loaded for later runs
+really, os._exit = os._exit, lambda code: (print(*sys.modules, file=sys.stderr, flush=True), really(code))
+entry_point()
+"""
 ID, OTHER = "bp_sol_01", "bp_eth_02"
 IMAGE = "desk-bot:local"
 COMMANDS = [
@@ -121,13 +129,18 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         Thread(target=front.serve_forever, daemon=True).start()
         first = run(folder, "import os; from manager.cli import entry_point; entry_point()", "up")
         assert first.returncode == 0, first.stderr
+        of_a_day = folder / "volumes" / "logs" / ID / "2026-01-31"
+        of_a_day.mkdir(parents=True)
+        (of_a_day / "bot_stdout.log").write_text("2026-01-31 08:00:00 placed\n")
         yield folder
         front.shutdown()
 
 
 def run(project: Path, program: str, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a command with the project's engine."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "DOCKER"))}
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "DOCKER", "TZ"))
+    }
     return subprocess.run(
         [sys.executable, "-c", program, *command],
         cwd=project,
@@ -156,3 +169,14 @@ def test_nothing_is_imported_or_compiled_at_work_that_its_file_does_not_have(
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("CODE "), done.stderr
     assert last.split()[2:] == []
+
+
+def test_logs_of_one_read_neither_its_config_nor_the_fleets_state(project: Path) -> None:
+    """Its container's labels tell where the files are; all else is most of the work."""
+    assert run(project, LOADED, "ps").returncode == 0
+    done = run(project, LOADED, "logs", "--tail", "100", ID)
+    assert (done.returncode, done.stdout) == (0, "2026-01-31 08:00:00 placed\n")
+    spared = {"manager.fleet.project", "manager.config.spec", "manager.config.dotenv", "datetime"}
+    assert spared.isdisjoint(done.stderr.split())
+    for more in (["--config", f"config/active/{ID}.json"], [ID, "nobody"]):
+        assert spared < {*run(project, LOADED, "logs", "--tail", "100", *more).stderr.split(), "datetime"}

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from manager.config import cache, loader, verification
+from manager.config import cache, loader, settings_cache, verification
 from manager.config.spec import config_hash
 from manager.engine import compose_hash, endpoint
 from manager.errors import ConfigError
 from manager.fleet import project
+from manager.fleet.session import Session
 from manager.util import source_stamp
 from tests.builders import a_config, a_fleet, a_spec, write_config
 
@@ -50,6 +51,27 @@ def test_an_unchanged_folder_is_not_loaded_again(tmp_path: Path, monkeypatch: py
     before = project.read(tmp_path)
     monkeypatch.delattr(loader, "load")
     assert project.read(tmp_path) == before
+
+
+def test_the_settings_alone_are_those_of_the_whole_project(tmp_path: Path) -> None:
+    """And are read anew after each change of theirs, but not after one of a config."""
+    settings = tmp_path / "config/fleet.toml"
+    write_config(tmp_path, a_config())
+    settings.write_text(
+        'name = "own"\nparallelism = 3\n[limits]\nfleet_daily_loss = 7.50\n[sums]\ncurrency = "USD"\n'
+    )
+    session = Session(tmp_path)
+    assert settings_cache.read(tmp_path) is None
+    whole = session.project().fleet
+    assert repr(settings_cache.read(tmp_path)) == repr(session.settings()) == repr(whole)
+    write_config(tmp_path, a_config("bp_eth_02", port=None), "bp_eth_02")
+    assert settings_cache.read(tmp_path) == whole
+    settings.write_text('name = "other"\n')
+    assert settings_cache.read(tmp_path) is None
+    assert session.settings().name == "other"
+    settings.write_text('name = "no one')
+    with pytest.raises(ConfigError):
+        session.settings()
 
 
 @pytest.mark.parametrize("limits", ["", "fleet_daily_loss = 0.00", "fleet_daily_loss = 7.50"])

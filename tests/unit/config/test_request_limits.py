@@ -10,7 +10,7 @@ import pytest
 
 from gridbot.config.settings import DEFAULT_INTERVAL_S
 from gridbot.exchanges.venues import VENUES
-from manager.config import cache, fleet_settings, request_limits
+from manager.config import cache, fleet_settings, request_limits, settings_cache
 from manager.errors import ConfigError
 from manager.util import kept_content
 from tests.builders import a_fleet
@@ -115,7 +115,7 @@ def test_a_table_that_has_just_been_written_is_not_kept(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(kept_content, "SETTLED_NS", 10**15)  # so that no wait of this machine counts
     (tmp_path / "file").touch()
-    stamp, read_at = cache.stamp(tmp_path / "file"), kept_content.file_time_ns()
+    stamp, read_at = settings_cache.stamp(tmp_path / "file"), kept_content.file_time_ns()
     cache.keep(tmp_path / "file", [*stamp[:-1], read_at], {"a": 1}, read_at)
     assert not (tmp_path / "cache").exists()
     cache.keep(tmp_path / "file", [*stamp[:-1], 1], {"a": 1}, read_at)
