@@ -98,16 +98,20 @@ class Findings:
 
 
 def alternating(
-    contenders: Mapping[str, Contender], rounds: int, no_round_after: float = math.inf
+    contenders: Mapping[str, Contender], rounds: int, no_round_after: float = math.inf, least: int = 1
 ) -> dict[str, Samples]:
     """Run every contender once a round, each round in the other order, so that a drift of the machine favours
-    none. No further round begins after a moment of the monotonic clock.
+    none. Once there are the `least`, none begins of which most would be after a moment of the monotonic
+    clock.
     """
+    took = 0.0
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds):
-        if number and time.monotonic() > no_round_after:
+        began = time.monotonic()
+        if number >= least and began + took / 2 > no_round_after:
             break
         names = list(contenders)
         for name in names if number % 2 == 0 else reversed(names):
             seconds[name].append(contenders[name]())
+        took = time.monotonic() - began
     return {name: Samples(tuple(values)) for name, values in seconds.items()}
