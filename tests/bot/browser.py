@@ -69,7 +69,10 @@ class Browser:
             self.open(url.replace("/#", f"/?{self._opened}#"), width, dark=dark)
         finally:
             self.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", made)
-        messages = self._messages()
+        messages, deadline = self._messages(), time.monotonic() + 60.0
+        while not any(begins in message for message in messages) and time.monotonic() < deadline:
+            time.sleep(0.05)  # the driver may hear of it after it has the page
+            messages += self._messages()
         own = [number for number, message in enumerate(messages) if begins in message]
         assert own, f"the page did not begin: {messages}"
         self._logged = messages[own[-1] + 1 :]

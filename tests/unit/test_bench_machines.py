@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from bench import other_machines, report
+from bench import other_machines, report, restarts
 from bench.measure import Comparison, Findings, Samples, Table, Trouble
 from tests.fleet import ROOT
 
@@ -21,13 +22,13 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "results.md"
 
 
-def write(file: Path, machine: dict[str, str], seconds: float) -> str:
+def write(file: Path, machine: dict[str, str], seconds: float, kept: Sequence[str] = ()) -> str:
     """Write the report of a run in which `up` took so many seconds. Return it."""
     ours, theirs = Samples((seconds,)), Samples((1.0,))
     findings = Findings([Comparison("up", 40, ours, "compose | up", theirs, 1.05)])
     findings.tables.append(Table("Growth", ["N"], [[f"grown {seconds:.2f}"]]))
     findings.troubles.append(Trouble("a row", "skipped", "why"))
-    return report.write(file, findings, [*machine.items()]).read_text()
+    return report.write(file, findings, [*machine.items()], kept).read_text()
 
 
 def ratios(text: str) -> list[str]:
@@ -78,5 +79,5 @@ def test_the_report_of_this_repository_can_be_carried_over(tmp_path: Path) -> No
     text = (ROOT / "bench" / "results.md").read_text()
     copy = tmp_path / "results.md"
     copy.write_text(text)
-    kept = ratios(write(copy, HERE, 1.0))
-    assert kept == ["1.00", *ratios(text)]
+    kept = ratios(write(copy, HERE, 1.0, [restarts.TITLE]))
+    assert sorted(kept) == sorted(["1.00", *ratios(text)])
