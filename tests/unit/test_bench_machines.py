@@ -79,5 +79,6 @@ def test_the_report_of_this_repository_can_be_carried_over(tmp_path: Path) -> No
     text = (ROOT / "bench" / "results.md").read_text()
     copy = tmp_path / "results.md"
     copy.write_text(text)
+    own = report.part(text, restarts.TITLE)  # stays as it is, before what is told of other machines
     kept = ratios(write(copy, HERE, 1.0, [restarts.TITLE]))
-    assert sorted(kept) == sorted(["1.00", *ratios(text)])
+    assert kept == ["1.00", *ratios(own), *ratios(text.replace(own, ""))]
