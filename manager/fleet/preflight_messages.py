@@ -58,6 +58,27 @@ SENTENCES: Mapping[str, tuple[str, str | None]] = {
         mark("quantity {quantity} is less than {symbol} allows: {least}"),
         mark("set a quantity of at least {least}"),
     ),
+    "share_small": (
+        mark(
+            "max_position {most_held} over {shares} orders is {quantity} each, less than {symbol} allows:"
+            " {least}"
+        ),
+        mark("set a max_position of at least {enough}, or a quantity of at least {least}"),
+    ),
+    "share_large": (
+        mark(
+            "max_position {most_held} over {shares} orders is {quantity} each, more than {symbol} allows:"
+            " {most}"
+        ),
+        mark("set a max_position of at most {enough}, or a quantity of at most {most}"),
+    ),
+    "share_rounded": (
+        mark(
+            "an order is {used}: max_position {most_held} over {shares} orders is {quantity} each, rounded"
+            " down to the lot {lot}"
+        ),
+        None,
+    ),
     "quantity_large": (
         mark("quantity {quantity} is more than {symbol} allows: {most}"),
         mark("set a quantity of at most {most}"),

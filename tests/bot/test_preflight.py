@@ -18,10 +18,13 @@ from gridbot.config.settings import Settings
 from gridbot.exchanges.account_facts import AccountFacts
 from gridbot.exchanges.market_state import MarketState
 from gridbot.model.check import Check, Level
+from gridbot.model.errors import ConfigError
 from gridbot.model.levels import make_levels
 from gridbot.model.types import Market, OrderRequest, Side, as_text
 from gridbot.store.ledger import Ledger
+from gridbot.store.memory import MemoryStore
 from gridbot.store.store import Store
+from gridbot.strategies.strategy import make_strategy
 from gridbot.trading import limit_checks
 from gridbot.trading.preflight import check_run
 from gridbot.trading.worst_case import WorstCase, worst_cases
@@ -185,6 +188,39 @@ def test_the_minimum_notional_is_checked_at_every_level() -> None:
 )
 def test_tick_and_lot(options: Sequence[str], code: str, level: Level) -> None:
     assert checks_of(run_of(*options))[code].level is level
+
+
+def share_of(most_held: str, *more: str) -> Settings:
+    at = MESH.index("--quantity")
+    return parse((*MESH[:at], *MESH[at + 2 :], "--max-position", most_held, *more), LIVE)
+
+
+def test_a_quantity_that_nobody_wrote_is_told_by_the_numbers_that_he_did() -> None:
+    settings = share_of("1", "--grid-num", "8")
+    checks = checks_of(settings)
+    rounded = checks["share_rounded"]
+    assert (rounded.level, "quantity_rounded" in checks) == (Level.OK, False), "we have rounded, not he"
+    assert rounded.text == (
+        "an order is 0.14: max_position 1 over 7 orders is 0.14285714 each, rounded down to the lot 0.01"
+    )
+    market = replace(PERP, min_qty=Decimal("0.15"))
+    small = checks_of(settings, market)["share_small"]
+    assert (
+        small.text == f"max_position 1 over 7 orders is 0.14285714 each, less than {PERP.symbol} allows: 0.15"
+    )
+    for enough in (small.params["enough"], "1.06"):
+        assert "share_small" not in checks_of(share_of(enough, "--grid-num", "8"), market)
+    with pytest.raises(
+        ConfigError, match=r"^--max-position: 1 over 7 orders is 0.14285714 each, which is less"
+    ):
+        make_strategy(settings, market, MemoryStore())
+
+
+def test_the_most_that_is_named_can_be_traded() -> None:
+    market = replace(PERP, max_qty=Decimal("0.1"))
+    large = checks_of(share_of("1", "--grid-num", "8"), market)["share_large"]
+    assert large.level is Level.FAIL
+    assert "share_large" not in checks_of(share_of(large.params["enough"], "--grid-num", "8"), market)
 
 
 def test_the_least_quantity_that_is_named_can_be_traded() -> None:

@@ -22,6 +22,7 @@ def codes_of_the_bot() -> set[str]:
     sources = [
         BOT / "trading" / "preflight.py",
         BOT / "trading" / "limit_checks.py",
+        BOT / "trading" / "share_checks.py",
         BOT / "trading" / "liquidation.py",
         BOT / "trading" / "moved_range.py",
         BOT / "cli" / "preflight.py",

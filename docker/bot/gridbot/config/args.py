@@ -55,6 +55,7 @@ def parse(argv: Sequence[str], env: Mapping[str, str] = os.environ) -> Settings:
         strategy=options.strategy,
         perp=perp,
         quantity=_quantity(options),
+        shares=None if options.quantity is not None else _shares(options),
         initial_position=options.initial_position,
         max_position=options.max_position,
         stop_loss=abs(options.stop_loss) if options.stop_loss else None,
@@ -158,8 +159,12 @@ def _quantity(options: argparse.Namespace) -> Decimal:
         raise ConfigError(
             "--quantity: must be given and above 0, or --max-position, which it is computed from"
         )
-    is_grid = options.strategy in GRID_STRATEGIES
-    return Decimal(options.max_position) / (max(options.grid_num - 1, 1) if is_grid else POSITION_ORDERS)
+    return Decimal(options.max_position) / _shares(options)
+
+
+def _shares(options: argparse.Namespace) -> int:
+    """Return how many orders --max-position is divided by where no quantity is given."""
+    return max(options.grid_num - 1, 1) if options.strategy in GRID_STRATEGIES else POSITION_ORDERS
 
 
 def _check_initial_position(settings: Settings) -> None:

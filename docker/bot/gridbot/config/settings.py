@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from gridbot.model.types import ZERO
+from gridbot.model.types import ZERO, as_text
 
 GRID_STRATEGIES = ("grid", "perp_grid")
 DEFAULT_INTERVAL_S = 2.0
 # A quoting run without --max-position holds at most this many orders' worth.
 POSITION_ORDERS = 10
+# Of a quantity that was computed from --max-position; the whole number may have no end.
+SHOWN_DIGITS = 8
 # Exchanges drop single requests every day; only a longer silence counts as an outage.
 OUT_OF_REACH_S = 10.0
 # The longest pause between two attempts to reach an exchange that is away.
@@ -36,6 +38,8 @@ class Settings:
     perp: bool
     quantity: Decimal
     max_position: Decimal | None = None
+    # how many orders --max-position was divided by; None where the quantity itself was given
+    shares: int | None = None
     stop_loss: Decimal | None = None
     take_profit: Decimal | None = None
     duration: float | None = None
@@ -74,6 +78,16 @@ class Settings:
     others_file: Path | None = None
     exclusive_account: bool = False
     cancel_all_after: int = 0
+
+    @property
+    def quantity_text(self) -> str:
+        """Return an order's quantity with the option that the user has set for it."""
+        if self.shares is None or self.max_position is None:
+            return f"--quantity: {as_text(self.quantity)}"
+        share = as_text(round(self.quantity, SHOWN_DIGITS))
+        return (
+            f"--max-position: {as_text(self.max_position)} over {self.shares} orders is {share} each, which"
+        )
 
     @property
     def is_grid(self) -> bool:

@@ -98,7 +98,7 @@ class GridStrategy:
         lowest = next((level for level in levels if level > 0), ZERO)
         if not market.is_tradable(self._qty, lowest):
             raise ConfigError(
-                f"--quantity: {as_text(settings.quantity)} is less than {market.symbol} allows"
+                f"{settings.quantity_text} is less than {market.symbol} allows"
                 f" (lot {as_text(market.lot)}, smallest {as_text(market.min_qty)},"
                 f" value {as_text(market.min_notional)})"
             )
@@ -265,7 +265,7 @@ class QuoteStrategy:
         qty = floor_to(settings.quantity, market.lot)
         if qty < market.min_qty:
             raise ConfigError(
-                f"--quantity: {as_text(settings.quantity)} is less than {market.symbol} allows"
+                f"{settings.quantity_text} is less than {market.symbol} allows"
                 f" (lot {as_text(market.lot)}, smallest {as_text(market.min_qty)})"
             )
         self._market, self._store = market, store

@@ -3,6 +3,7 @@
 session    choose exchange and market, begin or resume the run
 preflight    what makes a run with real money impossible, or a loss
 limit_checks   the largest order, number of orders and position that the exchange takes
+share_checks   an order's quantity that was computed from max_position
 liquidation  how far beyond the range a position would be liquidated
 moved_range  orders that are too small where adjust_range moves the range
 worst_case   what is held, and lost, at the end of the range

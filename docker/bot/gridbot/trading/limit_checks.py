@@ -9,9 +9,8 @@ from gridbot.config.settings import Settings
 from gridbot.exchanges.account_facts import AccountFacts
 from gridbot.model.check import Check, Level
 from gridbot.model.types import ZERO, Market, as_text, floor_to
+from gridbot.trading.share_checks import share_large
 from gridbot.trading.worst_case import RunningGrid, worst_cases
-
-SHOWN_DIGITS = 8
 
 
 def largest(settings: Settings, market: Market, prices: Sequence[Decimal]) -> Iterator[Check]:
@@ -19,14 +18,17 @@ def largest(settings: Settings, market: Market, prices: Sequence[Decimal]) -> It
     limits = (market.largest_order(price) for price in prices)
     most_qty = min((limit for limit in limits if limit is not None), default=None)
     if most_qty is not None and floor_to(settings.quantity, market.lot) > most_qty:
-        given, most = as_text(round(settings.quantity, SHOWN_DIGITS)), as_text(most_qty)
-        yield Check(
-            "quantity_large",
-            Level.FAIL,
-            f"quantity {given} is more than {market.symbol} allows: {most}",
-            f"set a quantity of at most {most}",
-            {"quantity": given, "most": most, "symbol": market.symbol},
-        )
+        given, most = as_text(settings.quantity), as_text(most_qty)
+        if settings.shares is not None:
+            yield share_large(settings, market, settings.shares, most_qty)
+        else:
+            yield Check(
+                "quantity_large",
+                Level.FAIL,
+                f"quantity {given} is more than {market.symbol} allows: {most}",
+                f"set a quantity of at most {most}",
+                {"quantity": given, "most": most, "symbol": market.symbol},
+            )
     count = _most_orders(settings)
     if market.max_orders is not None and count > market.max_orders:
         limit = str(market.max_orders)

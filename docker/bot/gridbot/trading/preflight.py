@@ -15,9 +15,10 @@ from gridbot.model.check import Check, Level
 from gridbot.model.errors import ConfigError
 from gridbot.model.levels import make_levels
 from gridbot.model.types import ZERO, Market, as_text, ceil_to, floor_to
-from gridbot.trading.limit_checks import SHOWN_DIGITS, largest, position_limit
+from gridbot.trading.limit_checks import largest, position_limit
 from gridbot.trading.liquidation import liquidation
 from gridbot.trading.moved_range import moved_range
+from gridbot.trading.share_checks import share_rounded, share_small
 from gridbot.trading.worst_case import RunningGrid, WorstCase, worst_cases
 
 # Of the gross profit of one grid; above this share most of the work is done for the exchange.
@@ -162,10 +163,13 @@ def _quantity(
     settings: Settings, market: Market, prices: Sequence[Decimal], facts: AccountFacts
 ) -> Iterator[Check]:
     qty = floor_to(settings.quantity, market.lot)
-    # One that was computed from max_position may have no end.
-    given, lot = as_text(round(settings.quantity, SHOWN_DIGITS)), as_text(market.lot)
+    given, lot = as_text(settings.quantity), as_text(market.lot)
     if qty < market.min_qty or qty <= 0:
-        least = as_text(ceil_to(max(market.min_qty, market.lot), market.lot))
+        smallest = ceil_to(max(market.min_qty, market.lot), market.lot)
+        least = as_text(smallest)
+        if settings.shares is not None:
+            yield share_small(settings, market, settings.shares, smallest)
+            return
         yield Check(
             "quantity_small",
             Level.FAIL,
@@ -174,7 +178,9 @@ def _quantity(
             {"quantity": given, "least": least, "symbol": market.symbol},
         )
         return
-    if qty != settings.quantity:
+    if qty != settings.quantity and settings.shares is not None:
+        yield share_rounded(settings, market, settings.shares)
+    elif qty != settings.quantity:
         yield Check(
             "quantity_rounded",
             Level.WARN,
