@@ -19,7 +19,7 @@ from manager.cli.notices import say_problems
 from manager.config import bundled_reads, handover
 from manager.config.bot_argv import other_arguments
 from manager.errors import FAILED, ManagerError, worst_exit_code
-from manager.fleet import causes
+from manager.fleet import causes, doing
 from manager.fleet.selection import EVERYTHING, Selection
 from manager.i18n import Text, _, bracketed, labelled, listed, mark
 from manager.ops.actions.action import Kind
@@ -263,7 +263,7 @@ def say_result(
             say_reported(outcome)
     for instance in result.late:
         view = result.snapshot.views[instance]
-        why = causes.of_waiting(view)
+        why = causes.of_waiting(doing.with_last_words(result.snapshot.project.fleet, view))
         console.error(Text("{id} is {state}: {why}", id=instance, state=Text(view.status.state), why=why))
     for error in result.errors:
         console.error(error)

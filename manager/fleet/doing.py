@@ -125,6 +125,13 @@ def with_reports(fleet: "Fleet", views: Iterable[Instance]) -> list[Instance]:
     ]
 
 
+def with_last_words(fleet: "Fleet", view: Instance) -> Instance:
+    """Return the instance with its bot's last report where its bot has ended: what it wrote last on standard
+    error need not be why. The report of one that starts is of an earlier run.
+    """
+    return view if view.status.state in {"starting", "running"} else with_reports(fleet, [view])[0]
+
+
 def activity(view: Instance, now: float | None = None) -> Activity:
     """Return what the instance's bot is doing, or did last."""
     now = time.time() if now is None else now

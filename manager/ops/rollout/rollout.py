@@ -246,7 +246,7 @@ class _Rollout:
             return dict.fromkeys(pending, STOPPED_BY_FORCE), {}
         watched = {}
         for instance, before in pending.items():
-            view = self._snapshot.views[instance]
+            view = doing.with_last_words(self._snapshot.project.fleet, self._snapshot.views[instance])
             watched[instance] = after = before.next(view, now, self._request.ready, deadline)
             if before.healthy_since is None and after.healthy_since is not None:
                 self._on_event(HealthyAfter(instance, now - began))

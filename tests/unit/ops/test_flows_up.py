@@ -451,6 +451,17 @@ def test_what_had_failed_before_and_is_left_alone_is_named_too(sandbox: Sandbox)
     """)
 
 
+def test_why_it_has_failed_is_what_ps_says_and_not_what_its_log_ends_with(sandbox: Sandbox) -> None:
+    sandbox.bots.set_behaviour("bp_sol_01", state="failed", healthy_after=2)
+    sandbox.transcript("up --wait")
+    report = {"contract": 2, "final": True, "reason": "the account is blocked", "at": sandbox.clock.time()}
+    kept = sandbox.folder / "volumes/state/bp_sol_01" / REPORT_FILE
+    kept.write_text(json.dumps({"report": report, "run_ended": True}))
+    waited = sandbox.transcript("up --wait")
+    assert "error: bp_sol_01 is failed: exit code 1: the account is blocked" in waited
+    assert "exit code 1: the account is blocked" in sandbox.transcript("ps")
+
+
 def test_bots_are_given_their_time_and_then_killed(sandbox: Sandbox) -> None:
     sandbox.bots.set_behaviour("bp_eth_02", stops_in=7)
     sandbox.bots.set_behaviour("bp_sol_01", stops_in=500)
