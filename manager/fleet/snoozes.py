@@ -17,7 +17,9 @@ from manager.util.kept_content import KeptContent
 SCHEMA = 1
 MAX_BYTES = 1_000_000
 LONGEST_S = 30 * 86400.0
-CLOCK_SLACK_S = 60.0
+SET_BACK_S = 86400.0
+"""A clock with a wrong time zone is set back by less: "until 08:00" still means that time. One that was further
+ahead has told a wrong day, which nobody has meant."""
 
 
 class Snooze(NamedTuple):
@@ -32,8 +34,12 @@ class Snooze(NamedTuple):
     alerts: Mapping[str, float]
 
     def lasts(self, now: float) -> bool:
-        """Return whether it is not over. A clock that was set back ends it, rather than making it longer."""
-        return self.at - CLOCK_SLACK_S <= now < self.until
+        """Return whether it is not over, also by a clock that was set back since, by up to a day."""
+        return not self.is_of_another_day(now) and now < self.until
+
+    def is_of_another_day(self, now: float) -> bool:
+        """Return whether the clock was set back too far for its time to mean anything."""
+        return now < self.at - SET_BACK_S
 
     def covers(self, state: str, doing: str, now: float) -> bool:
         """Return whether the bot is as it was when a person left it so."""

@@ -83,7 +83,7 @@ def advance(
     `cancelled`: failed instances whose orders are gone now. `snoozed`: until when a person has left a
     condition; then it is said.
     """
-    book = {key: entry.by(now) for key, entry in book.items()}
+    before, book = book, {key: entry.by(now) for key, entry in book.items()}
     after: dict[Key, Open] = {}
     alerts: list[Alert] = []
     observed = set()
@@ -106,7 +106,22 @@ def advance(
         elif entry.said_at is not None:
             gone[key] = entry
     fading, ends = _ends(gone, after, rules, now, well=well, away=away)
-    return {**after, **fading}, [*alerts, *ends]
+    return _known_by_their_times({**after, **fading}, before, now, snoozed), [*alerts, *ends]
+
+
+def _known_by_their_times(
+    after: Mapping[Key, Open], before: Book, now: float, snoozed: Collection[Key]
+) -> dict[Key, Open]:
+    """Return the conditions, those that a person has left with the time by which his snooze knows them.
+
+    It may be to come where the clock was set back.
+    """
+    return {
+        key: entry._replace(since=before[key].since)
+        if key in snoozed and key in before and entry.since == min(before[key].since, now)
+        else entry
+        for key, entry in after.items()
+    }
 
 
 def shifted(book: Book, seconds: float, but: Collection[Key] = ()) -> dict[Key, Open]:

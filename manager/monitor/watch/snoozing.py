@@ -58,7 +58,7 @@ def silenced(all_snoozes: Snoozes, book: Book, now: float) -> dict[Key, float]:
     ends: dict[Key, float] = {}
     for (subject, kind), entry in book.items():
         snooze = all_snoozes.get(subject)
-        if snooze is None or now < snooze.at - snoozes.CLOCK_SLACK_S:
+        if snooze is None or snooze.is_of_another_day(now):
             continue
         if _is_left(snooze, kind, entry.since):
             ends[subject, kind] = snooze.until

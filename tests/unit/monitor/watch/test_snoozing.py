@@ -19,6 +19,7 @@ from manager.monitor.watch import snoozing, store
 from manager.monitor.watch.alert_rules import Condition
 from manager.monitor.watch.alert_state import Key, Open, advance
 from manager.monitor.watch.history import NO_HISTORY
+from manager.monitor.watch.notifier import Notifier
 from manager.util import time_parse
 from tests.web.served import a_bot
 
@@ -70,8 +71,13 @@ def test_a_file_that_was_written_by_hand_leaves_nothing_for_longer_than_a_month(
 
 @pytest.mark.parametrize(
     ("since", "now", "is_silenced"),
-    [(1000.0, 2000.0, True), (1500.0, 2000.0, False), (1000.0, 100.0, False)],
-    ids=["as it was left", "ended and began again", "the clock was set back"],
+    [
+        (1000.0, 2000.0, True),
+        (1500.0, 2000.0, False),
+        (1000.0, 1200.0 - 3600, True),
+        (1000.0, 1200.0 - 86401, False),
+    ],
+    ids=["as it was left", "ended and began again", "the clock was set back", "it had told another day"],
 )
 def test_what_is_silenced(since: float, now: float, is_silenced: bool) -> None:
     left = {"a": Snooze(1200.0, 3000.0, "running", "exchange away", {"exchange_away": 1000.0})}
@@ -101,11 +107,33 @@ def test_a_file_survives_and_a_spoiled_one_silences_nothing(tmp_path: Path) -> N
 
 def test_a_bot_is_left_as_it_was_and_not_longer() -> None:
     left = Snooze(100.0, 200.0, "running", "out of range", {})
+    assert left.covers("running", "out of range", 100.0 - 8 * 3600), "a wrong time zone, put right"
     assert left.covers("running", "out of range", 150)
     assert not left.covers("running", "stopped out", 150)
     assert not left.covers("failed", "out of range", 150)
     assert not left.covers("running", "out of range", 200)
-    assert not left.covers("running", "out of range", 0)  # the clock was set back
+    assert not left.covers("running", "out of range", 100.0 - 86401), "the clock had told another day"
+
+
+def test_a_clock_that_is_set_back_ends_no_snooze_in_a_watch_that_goes_on(tmp_path: Path) -> None:
+    fleet, key = a_fleet_folder(tmp_path), ("a", AWAY.kind)
+    now = time.time()
+    book, _texts = advanced({}, now - 600, AWAY, until=None)
+    snoozes.save(fleet.snooze_file, {"a": Snooze(now, now + 3600, "running", "", {AWAY.kind: now - 600})})
+    store.save(fleet.alert_state_file, store.Saved(book, NO_HISTORY))
+    notifier = Notifier(fleet, now)
+    set_at = now - 8 * 3600
+    notifier.clock_was_set(-8 * 3600, set_at)
+    for seconds in (0, 200, 400):  # longer than remind_after
+        note(notifier, set_at + seconds)
+        left = snoozing.silenced(snoozes.load(fleet.snooze_file), notifier._book, set_at + seconds)
+        assert left == {key: now + 3600}, seconds
+    assert not notifier._pending
+    assert notifier._book[key].gone_at is None
+
+
+def note(notifier: Notifier, at: float) -> None:
+    notifier.note([AWAY], RULES, at, well=(), away=(), are_unknown=False, unsettled=())
 
 
 def a_fleet_folder(tmp_path: Path) -> Fleet:
