@@ -18,8 +18,7 @@ SCHEMA = 1
 MAX_BYTES = 1_000_000
 LONGEST_S = 30 * 86400.0
 SET_BACK_S = 86400.0
-"""A clock with a wrong time zone is set back by less: "until 08:00" still means that time. One that was further
-ahead has told a wrong day, which nobody has meant."""
+"""A clock with a wrong time zone is set back by less. One that was further ahead has told a wrong day."""
 
 
 class Snooze(NamedTuple):
