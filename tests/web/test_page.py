@@ -644,6 +644,60 @@ def test_no_width_needs_scrolling_sideways(browser: Browser, tmp_path: Path, doo
             assert heads < 60, f"{heads} at {width}: a column without room has its name letter by letter"
 
 
+AMOUNTS = {
+    # what a number of JavaScript's, with its 15 digits, makes of them is another amount
+    "999999999.99": ["+999 999 999.99", "999999999.99", "999999999.99"],
+    "-123456789012345678.12345678": [
+        "−123 456 789 012 345 678.12",
+        "−123456789012345678.12345678",
+        "-123456789012345678.12",
+    ],
+    "1e21": [f"+1{' 000' * 7}.00", f"1{'0' * 21}", f"1{'0' * 21}"],
+    "103456.25": ["+103 456.25", "103456.25", "103456.25"],
+    "0.000123456789": ["+0.0001", "0.00012346", "0.0001234568"],
+    "-0.00000000012": ["0.00", "−0.00000000012", "-0.00000000012"],
+    "0.99999": ["+1.0000", "0.99999", "0.99999"],
+    "-0": ["0.00", "0", "0"],
+    "NaN": ["–", "–", "–"],
+}
+
+
+def test_an_amount_has_the_digits_that_it_came_with(browser: Browser, tmp_path: Path, door: Door) -> None:
+    with serving(tmp_path, [a_bot("bp_sol_01", pnl="1", **LIVE)], door=door) as served:
+        page = opened(browser, served)
+        written = page.run(
+            "import('/page/format.js').then(({money, amount, price}) =>"
+            " arguments[0].map((text) => [money(text), amount(text), price(text)]))",
+            list(AMOUNTS),
+        )
+    assert [[text.replace("\u202f", " ") for text in texts] for texts in written] == list(AMOUNTS.values())
+
+
+def test_a_number_is_never_broken_and_one_without_room_is_shortened(
+    browser: Browser, tmp_path: Path, door: Door
+) -> None:
+    """Its other half, in the next line, is read as another number."""
+    huge = {**LIVE, "position": "123456789012345678.12345678"}
+    rows = [
+        a_bot("bp_sol_01", pnl="-1234567890.12", **huge),
+        a_bot("bp_sol_02", pnl="123456789.12", **{**LIVE, "position": "1234567.12345678"}),
+    ]
+    with serving(tmp_path, rows, door=door) as served:
+        page = opened(browser, served, 400)
+        broken = page.run(
+            "[...document.querySelectorAll('.sum')].filter((sum) => sum.getClientRects().length > 1"
+            " || sum.getBoundingClientRect().right > sum.closest('.box, .bot').getBoundingClientRect().right)"
+            ".map((sum) => sum.textContent)"
+        )
+        assert broken == []
+        assert page.count(".sum") > 4
+        assert page.run("document.documentElement.scrollWidth") <= 400
+        cell = "document.querySelector('[data-id=bp_sol_01] {} .sum').{}"
+        assert page.run(cell.format(".c-pnl", "textContent")) == "−1.23457B"
+        assert page.run(cell.format(".c-pnl", "title")).replace("\u202f", " ") == "−1 234 567 890.12"
+        assert page.run(cell.format(".c-position", "title")) == huge["position"]
+
+
 def test_ages_have_the_steps_of_the_commands(browser: Browser, tmp_path: Path, door: Door) -> None:
     seconds = [-1, 0, 59, 60, 3599, 3600, 11_100, 48 * 3600 - 1, 48 * 3600, 10**6]
     with serving(tmp_path, [a_bot("bp_sol_01", pnl="1", **LIVE)], door=door) as served:

@@ -50,14 +50,41 @@ export function withMinus(text) {
   return text.replace(/(^|[\s：，；（(/])-(?=\d)/g, "$1−");
 }
 
+const DECIMAL = /^([+-]?)(\d*)\.?(\d*)(?:e([+-]?\d{1,3}))?$/i;
+
+/** Return a decimal number as its sign, all its digits, and how many of these are behind the point; null if it is none. A JS number has 15 exact digits only. */
+function decimal(text) {
+  const [, sign, whole, rest, exponent = "0"] = DECIMAL.exec(String(text).trim()) ?? [];
+  if (!whole && !rest) return null;
+  const scale = rest.length - Number(exponent);
+  const digits = BigInt(whole + rest) * 10n ** BigInt(Math.max(0, -scale));
+  return { isNegative: sign === "-", digits, scale: Math.max(0, scale) };
+}
+
+/** Return its amount without the sign, rounded to so many places. */
+function fixed({ digits, scale }, places) {
+  const unit = 10n ** BigInt(Math.abs(scale - places));
+  const rounded = scale > places ? (digits + unit / 2n) / unit : digits * unit;
+  const text = rounded.toString().padStart(places + 1, "0");
+  return places ? `${text.slice(0, -places)}.${text.slice(-places)}` : text;
+}
+
+/** Return the power of ten of its first digit; 0 for nothing. */
+function magnitude({ digits, scale }) {
+  return digits === 0n ? 0 : digits.toString().length - 1 - scale;
+}
+
+function trimmed(digits) {
+  return digits.includes(".") ? digits.replace(/\.?0+$/, "") : digits;
+}
+
 /** Return `+12.34`, always signed, with more places below 1, as `manager ps` does; a dash for unknown. */
 export function money(text) {
-  if (text === null || text === undefined) return "–";
-  const value = Number(text);
-  const places = Math.abs(value) >= 1 ? 2 : 4;
-  const rounded = value.toFixed(places);
-  if (Number(rounded) === 0) return "0.00";
-  return (value > 0 ? "+" : "−") + grouped(rounded.replace("-", ""));
+  const value = decimal(text);
+  if (value === null) return "–";
+  const rounded = fixed(value, magnitude(value) >= 0 && value.digits ? 2 : 4);
+  if (/^[0.]+$/.test(rounded)) return "0.00";
+  return (value.isNegative ? "−" : "+") + grouped(rounded);
 }
 
 function grouped(digits) {
@@ -67,24 +94,30 @@ function grouped(digits) {
 
 /** Return how many places a number needs for its first digits, at least so many: what is not zero is not written as 0. */
 function placesOf(value, least, digits = 2) {
-  if (!value || Math.abs(value) >= 10 ** -least) return least;
-  return Math.min(100, digits - 1 - Math.floor(Math.log10(Math.abs(value))));
+  return Math.min(100, Math.max(least, digits - 1 - magnitude(value)));
 }
 
 /** Return an amount with as many places as it needs, at most eight where these tell of anything. */
 export function amount(text, unit = "") {
-  if (text === null || text === undefined) return "–";
-  const value = Number(text);
-  const digits = value.toFixed(placesOf(value, 8)).replace(/\.?0+$/, "").replace(/^-0$/, "0").replace("-", "−");
+  const value = decimal(text);
+  if (value === null) return "–";
+  const isSmall = magnitude(value) < -8;
+  const number = trimmed(fixed(value, isSmall ? placesOf(value, 8) : 8));
+  const digits = value.isNegative && number !== "0" ? `−${number}` : number;
   return unit ? `${digits} ${unit}` : digits;
 }
 
-/** Return a price in at most seven significant digits. */
+/** Return a price in seven significant digits, or more: all before the point, and two places. */
 export function price(text) {
-  if (text === null || text === undefined) return "–";
-  const value = Number(Number(text).toPrecision(7));
-  const digits = String(value);
-  return digits.includes("e-") ? value.toFixed(placesOf(value, 6, 7)).replace(/\.?0+$/, "") : digits;
+  const value = decimal(text);
+  if (value === null) return "–";
+  return (value.isNegative && value.digits ? "-" : "") + trimmed(fixed(value, placesOf(value, 2, 7)));
+}
+
+/** Return the size of a sum or an amount in a few digits, for where it has no room: `1.23457B`. */
+export function shortened(text) {
+  const written = new Intl.NumberFormat(spoken, { notation: "compact", maximumSignificantDigits: 6 });
+  return written.format(Math.abs(Number(text))).replaceAll(",", "\u202f");
 }
 
 /** Return the class of a profit or loss: what is written without a sign is neither. */

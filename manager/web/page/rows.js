@@ -4,7 +4,7 @@ import { verbButtons } from "./actions.js";
 import { now } from "./clock.js";
 import { rangeBar, sparkline } from "./drawings.js";
 import { el } from "./dom.js";
-import { age, amount, listed, moment, money, price, punctuated, signClass, t, withMinus } from "./format.js";
+import { age, amount, listed, moment, money, price, punctuated, shortened, signClass, t, withMinus } from "./format.js";
 import { stateOf, todayOf } from "./model.js";
 
 /** Return an age that goes on by itself: main.js writes it again every second. */
@@ -36,8 +36,14 @@ export function stateBadge(each) {
 }
 
 function signed(text, unit = "") {
-  const sum = money(text);
-  return el("span", { class: `amount ${signClass(text)}` }, el("span", { class: `sum${sum.length > LONG ? " long" : ""}${sum.length > HUGE ? " huge" : ""}` }, sum), unit ? el("small", {}, ` ${unit}`) : "");
+  return el("span", { class: `amount ${signClass(text)}` }, number(text, money(text)), unit ? el("small", {}, ` ${unit}`) : "");
+}
+
+/** Return a number that is never broken: what goes on in the next line is read as another one. One without room has its digits in the title. */
+function number(text, whole) {
+  const isHuge = whole.length > HUGE;
+  const shown = isHuge ? `${whole.match(/^[+−]?/)[0]}${shortened(text)}` : whole;
+  return el("span", { class: `sum${shown.length > LONG ? " long" : ""}`, ...(isHuge ? { title: whole } : {}) }, shown);
 }
 
 /** A sum with more characters than these is written smaller: it has to fit half a phone. */
@@ -114,7 +120,7 @@ function worthLines({ values, unknown }) {
   const sums = values.map((each) => {
     const hasBoth = Number(each.long) !== 0 && Number(each.short) !== 0;
     return [
-      el("div", { class: "worth amount" }, money(each.net), el("small", {}, ` ${each.quote} ${t("net")}`)),
+      el("div", { class: "worth amount" }, number(each.net, money(each.net)), el("small", {}, ` ${each.quote} ${t("net")}`)),
       hasBoth ? line(unbroken(t("long {long} · short {short}", { long: money(each.long).replace("+", ""), short: money(each.short).replace("+", "") }))) : "",
     ];
   });
@@ -189,7 +195,7 @@ function paperBoxes(fleet) {
 }
 
 function signedAmount(text, unit) {
-  return el("span", {}, Number(text) > 0 ? "+" : "", amount(text), el("small", {}, ` ${unit}`));
+  return el("span", {}, number(text, `${Number(text) > 0 ? "+" : ""}${amount(text)}`), el("small", {}, ` ${unit}`));
 }
 
 function todayUnknown(fleet) {
@@ -224,7 +230,8 @@ function positionLine(each) {
 /** Return what a bot holds; that it held nothing before is no position where nobody knows what is left. */
 function holding(each) {
   const isUnknown = each.position === null || (each.is_left_unknown && Number(each.position) === 0);
-  return isUnknown && each.is_left_unknown ? "?" : amount(each.position, isUnknown ? "" : each.base ?? "");
+  if (isUnknown) return each.is_left_unknown ? "?" : amount(each.position);
+  return [number(each.position, amount(each.position)), each.base ? ` ${each.base}` : ""];
 }
 
 /** Return why a person should look. */
@@ -268,7 +275,7 @@ export function botRow(each, open, select) {
     cell("c-today", t("Today"), signed(today?.pnl ?? null, today ? each.quote : ""), isOld),
     cell("c-pnl", t("This run"), signed(each.pnl, each.pnl === null ? "" : each.quote), isOld),
     el("span", { class: "c-spark", title: t("P&L over the last 24 h") }, sparkline(each.trend)),
-    cell("c-position", t("Position"), el("span", {}, holding(each), worth(each)), isOld),
+    cell("c-position", t("Position"), el("span", {}, ...[holding(each)].flat(), worth(each)), isOld),
     el("span", { class: "c-range", title: label }, label ? rangeBar(each.price, each.range, label) : ""),
     cell("c-orders", t("Orders"), el("span", {}, each.is_left_unknown ? "?" : each.open_orders ?? "–")),
     cell("c-fill", t("Last fill"), each.last_fill ? since(each.last_fill) : el("span", {}, "–")),
@@ -284,7 +291,8 @@ export function hasOldFigures(each) {
 /** Return what the position is worth at the price of the report. */
 function worth({ position, price: at, quote }) {
   if (!Number(position) || !Number(at) || !quote) return "";
-  return el("small", {}, `${money((Number(position) * Number(at)).toFixed(2))} ${quote}`);
+  const value = (Number(position) * Number(at)).toFixed(2);
+  return el("small", {}, number(value, money(value)), ` ${quote}`);
 }
 
 function cell(name, label, content, isOld = false) {
