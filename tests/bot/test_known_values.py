@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from gridbot.exchanges import answers, ccxt_client, ccxt_exchange, values
+from gridbot.exchanges import answer_check, answers, ccxt_client, ccxt_exchange, values
 from gridbot.exchanges.answer_readers import READERS
-from tests.bot.test_answer_check import MARKETS
+from gridbot.model.types import Market as Rules
+from tests.bot.test_answer_check import MARKETS, settings_of
 from tests.bot.test_known_calls import FUNDED, MARKED, Market, require_refused
 
 Change = Callable[[Any], Any]
@@ -130,3 +132,94 @@ def test_a_number_that_is_too_small_to_be_read_refuses_live(
         name = "_decimal" if module is ccxt_exchange else "decimal"
         monkeypatch.setattr(module, name, lambda value: None if "e-" in str(value) else own(value))
     require_refused(market)
+
+
+# the limits of an order and of an account
+
+# What the bot reads of ccxt's market -> in which known markets it stands there.
+LIMITS: dict[tuple[str, str], list[Market]] = {
+    ("amount", "min"): [market for market in MARKETS if market[0] != "paradex"],
+    ("amount", "max"): [market for market in MARKETS if market[0] != "lighter"],
+    ("cost", "min"): [market for market in MARKETS if market[0] in ("aster", "paradex", "lighter")],
+    ("cost", "max"): [("lighter", "perp")],
+    ("market", "max"): [market for market in MARKETS if market[0] == "aster"],
+}
+# What it reads of the exchange's own.
+OWN_LIMITS: dict[str, list[Market]] = {
+    "max_notional": [("aster", "spot"), ("lighter", "perp")],
+    "max_orders": [market for market in MARKETS if market[0] in ("aster", "paradex")],
+    "max_held": [("paradex", "perp"), ("apex", "perp")],
+}
+
+
+def _changed(market: dict[str, Any], part: str, side: str, value: Any) -> dict[str, Any]:
+    limits = market["limits"]
+    return market | {"limits": limits | {part: {**limits.get(part, {}), side: value}}}
+
+
+@pytest.mark.parametrize(
+    ("limit", "market"),
+    [
+        pytest.param(limit, market, id=f"{'-'.join(limit)}-{'-'.join(market)}")
+        for limit, markets in LIMITS.items()
+        for market in markets
+    ],
+)
+@pytest.mark.parametrize("value", [None, 0.07])
+def test_a_limit_that_ccxt_loses_or_reads_otherwise_refuses_live(
+    limit: tuple[str, str], market: Market, value: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parse_otherwise(
+        monkeypatch,
+        market[0],
+        "fetch_markets",
+        lambda markets: [_changed(one, *limit, value) for one in markets],
+    )
+    require_refused(market, "the market's rules: (min|max)_")
+
+
+@pytest.mark.parametrize("market", [one for one in MARKETS if one[0] != "aster"])
+def test_a_limit_that_the_exchange_does_not_have_refuses_live(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A `max_qty` that is none of the exchange's makes a stop loss of many orders. Aster has each that is read of ccxt."""
+    limit = next(limit for limit, markets in LIMITS.items() if market not in markets)
+    parse_otherwise(
+        monkeypatch,
+        market[0],
+        "fetch_markets",
+        lambda markets: [_changed(one, *limit, 7.0) for one in markets],
+    )
+    require_refused(market, "the market's rules: (min|max)_.* is 7.0 instead of ")
+
+
+@pytest.mark.parametrize(
+    ("reader", "market"), [(reader, market) for reader, markets in OWN_LIMITS.items() for market in markets]
+)
+def test_a_limit_that_a_reader_loses_refuses_live(
+    reader: str, market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(READERS[market[0]], reader, lambda *_: None)
+    require_refused(market, f"the market's rules: {reader} is None instead of ")
+
+
+@pytest.mark.parametrize("write", ["{:.1f}", "{:.2f}"])
+@pytest.mark.parametrize("market", MARKETS)
+def test_a_step_of_price_or_quantity_that_is_rounded_refuses_live(
+    market: Market, write: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changed(markets: Any) -> Any:
+        return [one | {"precision": rounded(one["precision"], write)} for one in markets]
+
+    parse_otherwise(monkeypatch, market[0], "fetch_markets", changed)
+    require_refused(market, "the market's rules: (tick|lot) is ")
+
+
+@pytest.mark.parametrize("market", MARKETS)
+def test_the_known_market_names_every_rule_and_has_a_smallest_order_of_its_own(market: Market) -> None:
+    """A rule that is not named is not compared; and a lost minimum is read as the lot."""
+    [case] = [case for case in answer_check.load(settings_of(*market))["cases"] if case["call"] == "market"]
+    [rules] = case["must"]
+    assert rules.keys() == {field.name for field in fields(Rules)} - {"symbol"}
+    assert (rules["min_qty"] != rules["lot"]) == (market in LIMITS["amount", "min"])
+    assert rules["tick"] != rules["lot"]
