@@ -182,7 +182,7 @@ def test_a_limit_that_ccxt_loses_or_reads_otherwise_refuses_live(
 def test_a_limit_that_the_exchange_does_not_have_refuses_live(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A `max_qty` that is none of the exchange's makes a stop loss of many orders. Aster has each that is read of ccxt."""
+    """One that is too small makes a stop loss of many orders. Of ccxt's, aster has all that are read."""
     limit = next(limit for limit, markets in LIMITS.items() if market not in markets)
     parse_otherwise(
         monkeypatch,
