@@ -57,6 +57,7 @@ class KnownExchange(CcxtClosing):
         self._now, self._structure = float(known["now"]), known["market"]
         self._given, self._pages, self._refused = dict[str, Any](), dict[str, list[Any]](), dict[str, Any]()
         self._refused_first = dict[str, Any]()
+        self._changes: Mapping[str, Any] | None = None
         self._sent: Mapping[str, Any] = {}
         self._acts: list[Mapping[str, Any]] = []
         self._call_name, self._doubts_clock = "", False
@@ -147,6 +148,9 @@ class KnownExchange(CcxtClosing):
             self._use_market({})
 
     def _use_market(self, changes: Mapping[str, Any]) -> None:
+        if self._api.markets and changes == self._changes:
+            return  # most cases are of one market, and ccxt takes its time
+        self._changes = changes
         structure = {**self._structure, **changes}
         self._api.set_markets([self._api.safe_market_structure(structure)])
         self._raw = self._api.markets[structure["symbol"]]
