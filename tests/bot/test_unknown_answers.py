@@ -195,5 +195,5 @@ def test_an_order_whose_row_cannot_be_read_is_not_missing_where_it_is_not_listed
         kit.book.cancel(kit.book.own_open()[0].id)
     whole = kit.answer
     kit.answer = lambda *of: lacking(whole(*of), ("side",), None)  # type: ignore[method-assign]
-    kit.adapter._find_one = lambda _: None  # type: ignore[method-assign]
+    kit.adapter._find_one = lambda order: None  # type: ignore[method-assign]
     assert [type(row) for _, row in kit.adapter.find(orders)] == [UnreadableOrder] * 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -227,7 +228,9 @@ IDS = ("id", "orderId")
 
 
 @pytest.mark.parametrize("kind", [Apex, Aster, AsterSpot, Backpack, Paradex])
-@pytest.mark.parametrize("value", [None, "", "None", "null", "undefined", 0, "0"])
+@pytest.mark.parametrize(
+    "value", [None, "", "None", "null", "undefined", 0, "0", "0.0", 0.0, "NaN", "inf", True, [], {"id": "1"}]
+)
 def test_an_order_that_is_answered_with_what_is_no_id_may_exist(kind: type[Kit], value: Any) -> None:
     kit = kind()
     whole = kit.answer
@@ -248,7 +251,7 @@ def test_an_order_that_is_answered_with_what_is_no_id_may_exist(kind: type[Kit],
 
 
 @pytest.mark.parametrize("kind", [Apex, Aster, Backpack, Lighter, Paradex])
-@pytest.mark.parametrize("value", ["None", 0])
+@pytest.mark.parametrize("value", ["None", 0, "0.0", 0.0, "NaN", "inf", True, ["7"]])
 def test_an_execution_with_what_is_no_id_is_not_booked_under_it(kind: type[Kit], value: Any) -> None:
     """The next one with none would be taken for the same."""
     kit = kind()
@@ -257,3 +260,24 @@ def test_an_execution_with_what_is_no_id_is_not_booked_under_it(kind: type[Kit],
         kit.spoilt["executions"] = partial(lacking, names=names, value=value)
         [fill] = kit.adapter.fills(kit.now - 60)
         assert isinstance(fill, UnreadableFill)
+
+
+@pytest.mark.parametrize("kind", [Apex, Aster, AsterSpot, Backpack, Paradex])
+def test_an_order_that_is_listed_under_another_id_than_was_answered_is_not_doubled(
+    kind: type[Kit], tmp_path: Path
+) -> None:
+    """As where an answer has the id of the request, or of a shard: it was given up, and placed again."""
+    kit = kind()
+    whole, answered = kit.answer, count(4_000_000)
+
+    def answer(path: str, method: str, params: dict[str, Any]) -> Any:
+        reply = whole(path, method, params)
+        is_order = kit.is_write(path, method) and not kit.is_cancel(path, params, method)
+        return lacking(reply, IDS, str(next(answered))) if is_order else reply
+
+    kit.answer = answer  # type: ignore[method-assign]
+    run = Run(kit, tmp_path)
+    for _ in range(8):
+        run.tick(61.0)  # no level has two orders
+    assert kit.book.own_open()
+    assert len(kit.book.own_open()) == len(run.store.live_orders())
