@@ -189,3 +189,22 @@ def test_a_position_of_what_is_no_market_is_not_another_markets(kind: type[Kit],
     spoil(kit, (kit.paths["positions"],), ("symbol", "market", "market_id"), value)
     with pytest.raises(UnclearError):
         kit.adapter.position()
+
+
+@each_kit
+def test_an_execution_that_is_listed_again_under_another_id_is_not_booked_again(
+    kind: type[Kit], tmp_path: Path
+) -> None:
+    kit = kind()
+    whole = kit.answer
+    run = Run(kit, tmp_path)
+    run.tick()
+    kit.book.move(D(148))
+    run.tick()
+    assert run.store.ledger.position == kit.book.position() > 0
+    spoil(kit, EXECUTIONS, ("id", "tradeId", "trade_id"), "4444")
+    for _ in range(3):
+        run.tick()
+    assert run.store.ledger.position == kit.book.position()
+    kit.answer = whole  # type: ignore[method-assign]
+    run.end(fees_are_known=False)
