@@ -46,7 +46,6 @@ class Reconciliation:
     missing: list[Order] = field(default_factory=list)
     unreadable: list[UnreadableOrder] = field(default_factory=list)
     nameless: list[ExchangeOrder] = field(default_factory=list)
-    renamed: list[ExchangeOrder] = field(default_factory=list)
     unclear: str | None = None
 
     @property
@@ -61,7 +60,6 @@ class Reconciliation:
             self.unclear is not None
             or any(row.may_be(order) for row in self.unreadable)
             or any(row.may_be(order) for row in self.nameless)
-            or any(row.client_id == order.client_id for row in self.renamed)
         )
 
 
@@ -101,9 +99,6 @@ def read_orders(store: Store, exchange: Exchange) -> Reconciliation:
                 result.nameless.append(exchange_order)
             else:
                 result.foreign_ids.add(exchange_order.client_id)
-                namesake = live.get(exchange_order.client_id)
-                if namesake and namesake.matches(exchange_order) and namesake.qty == exchange_order.qty:
-                    result.renamed.append(exchange_order)
             continue
         seen.add(order.client_id)
         result.listed[order.client_id] = exchange_order

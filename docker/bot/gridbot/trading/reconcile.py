@@ -33,7 +33,7 @@ from gridbot.store.order_reader import TOTAL
 from gridbot.store.store import Store
 from gridbot.trading.history_reads import HistoryReads
 from gridbot.trading.listing import Reconciliation, read_orders
-from gridbot.trading.missing import LOST_AFTER_S, MissingOrders
+from gridbot.trading.missing import LOST_AFTER_S, MissingOrders, find_missing
 from gridbot.trading.nameless import Nameless
 from gridbot.trading.strays import Strays
 
@@ -315,7 +315,7 @@ class Reconciler:
         result.unsettled = len(unknown)
         if not unknown:
             return
-        for order, exchange_order in self._exchange.find(unknown):
+        for order, exchange_order in find_missing(store, self._exchange, unknown):
             if isinstance(exchange_order, UnreadableOrder):
                 self._name_unreadable([exchange_order], now)
                 continue
