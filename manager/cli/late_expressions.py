@@ -92,6 +92,11 @@ class LateLoader(SourceFileLoader):
 class _Late(type(sys)):  # type: ignore[misc]  # the type of modules, without loading `types`
     """Be a module that is loaded when it is asked for a name that it does not have."""
 
+    def __getattribute__(self, name: str) -> Any:
+        """Return what it has. Another thread waits while it is loaded: it has half of its names by then."""
+        with _loading:
+            return type(sys).__getattribute__(self, name)  # it may be no `_Late` any more
+
     def __getattr__(self, name: str) -> Any:
         _load(self, name)
         return getattr(self, name)
@@ -102,12 +107,15 @@ def _load(module: ModuleType, name: str = "compile") -> None:
     with _loading:
         if type(module) is not _Late:
             return  # another thread was first
-        load = module.__dict__.pop("_load", None)
+        names = module.__dict__
+        kept = names.copy()
+        load = names.pop("_load", None)
         if load is None:
             raise AttributeError(name)
         try:
             load(module)
-        except BaseException:  # Ctrl-C: what ends the command needs it too
-            module.__dict__["_load"] = load
+        except BaseException:  # Ctrl-C: what ends the command needs it too, and not the half of it
+            names.clear()
+            names.update(kept)
             raise
         module.__class__ = type(sys)  # type: ignore[assignment]

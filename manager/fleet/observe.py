@@ -1,6 +1,7 @@
 """Observe the fleet: configs, containers as the engine lists them, and supervisors' states."""
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,6 +20,7 @@ from manager.fleet import (
     env_file_values,
     forgotten,
     listing,
+    reading_ahead,
     status,
     supervisor_state,
     time_zone,
@@ -31,6 +33,7 @@ from manager.fleet.snapshot import Desired, PlanInput
 from manager.fleet.supervisor_state import SupervisorState
 from manager.i18n import Text
 from manager.typed import TYPE_CHECKING, Any, NamedTuple
+from manager.util.threads import Deferred
 
 if TYPE_CHECKING:
     from manager.engine.client import Engine
@@ -172,12 +175,14 @@ def look(project: Project, engine: "Engine", compared: Collection[str] = ()) -> 
 
     `compared`: whose containers alone are compared with their definitions; all if empty.
     """
+    ahead = Deferred(partial(reading_ahead.read, project))
     try:
         present = image_of(project.fleet, engine)
     except NotFound:
         present = NO_IMAGE
     skipped = [instance for instance in project.specs if instance not in compared] if compared else ()
     listed = listing.observed(project.fleet.name, engine)
+    ahead.wait()
     return assemble(project, listed, present, made_before=dict.fromkeys(skipped, ()))
 
 

@@ -112,7 +112,12 @@ class Browser:
         while not what():
             if time.monotonic() > deadline:
                 body = self.run("document.body.innerText")
-                raise AssertionError(f"not within {within} s; the page says:\n{body}\n{self.complaints()}")
+                kept = self.run(
+                    "[location.href, ...Object.keys(localStorage), '|', ...Object.keys(sessionStorage)]"
+                )
+                raise AssertionError(
+                    f"not within {within} s; the page says:\n{body}\n{self.complaints()}\n{kept}"
+                )
             if time.monotonic() > next_check:
                 if self._is_given_up():
                     self.driver.refresh()

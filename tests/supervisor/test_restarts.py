@@ -217,7 +217,7 @@ serve(lambda: GOOD if next(count, None) is not None or len(runs.read_text()) > 2
 
 def test_a_bot_that_was_never_healthy_is_left_alone_in_its_start_phase(box: Box) -> None:
     box.bot("time.sleep(1000)")
-    box.timings["start_phase"] = 1.0
+    box.timings.update({"start_phase": 1.0, "first_answer": 0.0})
     box.set(unhealthy_probes=2, max_restarts=0)
     box.start()
     state = box.until("starting")

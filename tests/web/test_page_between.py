@@ -252,6 +252,27 @@ def test_a_bots_address_is_kept_over_the_sign_in(browser: Browser, served: Serve
     browser.complaints()
 
 
+@pytest.mark.parametrize("how", ["by its address", "by the form"])
+def test_a_browser_that_keeps_no_cookie_is_told_of_it(
+    browser: Browser, served: Served, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one does by HTTP where the page is served by HTTPS: the form came back without a word."""
+    monkeypatch.setattr("starlette.responses.Response.set_cookie", lambda *_of, **_more: None)
+    link = served.links[-1]
+    browser.open_as_new(
+        link if how == "by its address" else served.url + "/",
+        1280,
+        "localStorage.setItem('botfleet-language', 'en')",
+    )
+    browser.wait(lambda: "Not signed in" in browser.text("main"))
+    if how == "by the form":
+        assert "cookie" not in browser.text("main"), "nobody has signed in yet"
+        browser.run("(document.querySelector('.sign-in input').value = arguments[0], 1)", link)
+        browser.run("(document.querySelector('.sign-in button').click(), 1)")
+    browser.wait(lambda: "this browser has not kept its cookie" in browser.text("main .bad"))
+    browser.complaints()
+
+
 def test_on_paper_nothing_is_in_the_way(page: Browser) -> None:
     """The kill switch would be printed over the figures of each sheet."""
 

@@ -27,6 +27,9 @@ let areAllNeedsShown = false;
 /** What the form of the sign-in says, while it is shown. */
 let whyNot = "";
 
+/** Whether somebody has just signed in: if nobody is signed in then, the browser has not kept the cookie. */
+let hasSignedIn = false;
+
 /** Whether somebody who wanted to halt was told that the session is over. */
 let isHaltLost = false;
 
@@ -39,7 +42,7 @@ async function useLink() {
   const found = location.hash.match(/^#link=([\w-]+)$/);
   if (found) history.replaceState(null, "", "/");
   try {
-    await signInByLink(found?.[1]);
+    hasSignedIn = await signInByLink(found?.[1]);
     return "";
   } catch (error) {
     return error.message;
@@ -59,7 +62,7 @@ function showSignIn(why) {
   refill(parts.detail);
   forgetRows();
   parts.main.className = "";
-  refill(parts.main, signInForm([t(why), isHaltLost ? t("Nothing was halted: sign in and hold HALT again, or run `manager halt`") : ""].filter(Boolean).join(". "), beginHere, showSignIn));
+  refill(parts.main, signInForm([t(why), isHaltLost ? t("Nothing was halted: sign in and hold HALT again, or run `manager halt`") : ""].filter(Boolean).join(". "), beginSignedIn, showSignIn));
 }
 
 /** Say that the session is over, whichever of the page's requests is the first to be told: all are, one after another. */
@@ -118,7 +121,7 @@ async function begin() {
   try {
     const event = await load();
     session.isOn = true;
-    isHaltLost = false;
+    isHaltLost = hasSignedIn = false;
     build();
     drawCurves();
     draw();
@@ -126,7 +129,7 @@ async function begin() {
     follow(event);
   } catch (error) {
     if (!(error instanceof SignedOut)) showFailure(error);
-    else if (!wasOn) showSignIn("");
+    else if (!wasOn) showSignIn(hasSignedIn ? t("the sign-in was right, but this browser has not kept its cookie: open the page at the very address that `manager serve link` prints, and allow it cookies") : "");
   }
 }
 
@@ -300,6 +303,11 @@ window.addEventListener("storage", (event) => {
   if (event.newValue === null) endSession();
   else if (!session.isOn) beginHere();
 });
+
+function beginSignedIn() {
+  hasSignedIn = true;
+  return beginHere();
+}
 
 /** Begin, and show the bot that the address names. */
 async function beginHere() {

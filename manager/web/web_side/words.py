@@ -95,6 +95,10 @@ PAGE_TEXTS = (
     ),
     mark("Sign in"),
     mark("the session is over"),
+    mark(
+        "the sign-in was right, but this browser has not kept its cookie: open the page at the very address "
+        "that `manager serve link` prints, and allow it cookies"
+    ),
     mark("`manager serve` does not answer now"),
     mark("instead of `manager serve`, something else answers: HTTP {status}"),
     mark("search"),

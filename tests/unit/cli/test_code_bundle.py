@@ -306,17 +306,42 @@ print(results == ["---d"] * 8)
     assert run(package, then=EXPRESSIONS + check) == f"first {FROM_BUNDLE}\nTrue"
 
 
+def test_a_thread_that_asks_while_another_loads_it_gets_nothing_half_made(package: Path) -> None:
+    check = """
+import time
+names, is_half = vars(re), threading.Event()
+whole = names["_load"]
+def slowly(module):
+    names["sub"] = "half made"
+    is_half.set()
+    time.sleep(0.2)
+    whole(module)
+names["_load"] = slowly
+loading = threading.Thread(target=lambda: re.escape("a"))
+loading.start()
+is_half.wait()
+print(re.sub("[a-c]", "-", "abcd"))
+loading.join()
+"""
+    assert run(package, then=EXPRESSIONS + check) == f"first {FROM_BUNDLE}\n---d"
+
+
 def test_a_load_that_was_interrupted_is_done_at_the_next_use(package: Path) -> None:
     check = """
-from importlib.machinery import SourceFileLoader
-once, SourceFileLoader.exec_module = SourceFileLoader.exec_module, lambda *_: 1 / 0
+names = vars(re)
+whole = names["_load"]
+def half(module):
+    names["sub"] = "half made"
+    raise KeyboardInterrupt
+names["_load"] = half
 try:
     re.escape("a")
-except ZeroDivisionError:
-    SourceFileLoader.exec_module = once
-print(re.escape("a-"))
+except KeyboardInterrupt:
+    print("interrupted")
+names["_load"] = whole
+print(re.sub("a", "b", "ac"), re.escape("a-"))
 """
-    assert run(package, then=EXPRESSIONS + check) == f"first {FROM_BUNDLE}\na\\-"
+    assert run(package, then=EXPRESSIONS + check) == f"first {FROM_BUNDLE}\ninterrupted\nbc a\\-"
 
 
 def test_an_expression_that_is_damaged_within_the_file_is_compiled_as_ever(package: Path) -> None:
