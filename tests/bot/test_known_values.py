@@ -36,8 +36,8 @@ def _paid_to(cost: Any) -> Any:
     return None if cost is None else -abs(float(cost))
 
 
-# Lighter's and apex's fees are not read from ccxt's. Aster's documents have costs with either sign, and ccxt
-# takes each for a cost.
+# Lighter's and apex's fees are not read from ccxt's. The sign of aster's is not known: ccxt takes each for
+# a cost.
 OF_CCXT = [market for market in MARKETS if market[0] not in ("lighter", "apex")]
 SIGNLESS = [
     (market, sign)
