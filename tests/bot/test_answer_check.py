@@ -305,7 +305,7 @@ def test_run_and_preflight_are_refused(
 ) -> None:
     monkeypatch.setenv(verification.CONSENT, "apex")
     monkeypatch.setattr(READERS["apex"], "_order_id", lambda *_: None)
-    with pytest.raises(ConfigError, match="exchange_id is None instead of 4712"):
+    with pytest.raises(ConfigError, match="exchange_id is None instead of 4714"):
         begin(replace(settings_of("apex"), db_path=tmp_path / "bot.db"))
 
 

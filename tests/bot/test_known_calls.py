@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -164,6 +165,31 @@ def test_an_unclear_outcome_that_is_taken_for_a_refusal_refuses_live(
     require_refused(market, "leaves open what became of an order")
 
 
+@pytest.mark.parametrize("market", [one for one in MARKETS if READERS[one[0]].unknown_outcomes])
+def test_words_that_leave_an_outcome_open_and_are_not_known_refuse_live(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the status is: most of them come with one that refuses."""
+    monkeypatch.setattr(READERS[market[0]], "unknown_outcomes", ())
+    require_refused(
+        market, "an error of its own that leaves open what became of an order: error is RejectedError"
+    )
+
+
+@pytest.mark.parametrize("market", MARKETS)
+def test_a_client_id_that_is_taken_and_is_read_as_a_refusal_refuses_live(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order exists, as the first of two requests with one id."""
+    monkeypatch.setattr(ccxt_errors, "_says_taken", lambda _: False)
+    known = READERS[market[0]].unknown_outcomes
+    of_orders = tuple(word for word in known if word not in ("21728", "DUPLICATED_CLIENT_ID"))
+    monkeypatch.setattr(READERS[market[0]], "unknown_outcomes", of_orders)
+    # Which ccxt's aster raises.
+    monkeypatch.setattr(importlib.import_module("ccxt.base.errors"), "DuplicateOrderId", NotImplementedError)
+    require_refused(market, "the refusal of a client id that is taken: error is RejectedError")
+
+
 @pytest.mark.parametrize("market", MARKETS)
 def test_a_ccxt_that_raises_nothing_for_a_refusal_refuses_live(
     market: Market, monkeypatch: pytest.MonkeyPatch
@@ -171,6 +197,25 @@ def test_a_ccxt_that_raises_nothing_for_a_refusal_refuses_live(
     monkeypatch.setattr(ccxt_client.load(market[0]), "handle_errors", lambda *_: None)
     monkeypatch.setattr(ccxt_client.load(market[0]), "handle_http_status_code", lambda *_: None)
     require_refused(market, ENDED if market == ("paradex", "perp") else "refusal")
+
+
+# numbers of requests
+
+
+LIGHTER = ("lighter", "perp")
+
+
+@pytest.mark.parametrize("is_used", [False, True])
+def test_a_used_number_that_is_not_known_again_refuses_live(
+    is_used: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(READERS["lighter"], "is_used_nonce", lambda *_: is_used)
+    require_refused(LIGHTER, "whose number another program had used|4 requests are sent instead of 1")
+
+
+def test_a_number_that_is_sent_twice_refuses_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ccxt_client.load("lighter"), "fetch_nonce", lambda *_: 7)
+    require_refused(LIGHTER, "an order whose number another program had used: sent nonce is 7 again")
 
 
 # what ccxt sends

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gridbot.model.errors import UnreachableError
+from gridbot.model.errors import UnclearError, UnreachableError
 from gridbot.model.types import ExchangeOrder, Fill, Order, Side, UnreadableFill
 from tests.bot.kits.apex import Apex
 from tests.bot.kits.aster import Aster, AsterSpot
@@ -29,7 +29,7 @@ MARKS, LASTS = ("markPrice", "mark_price"), ("lastPrice", "last_trade_price", "l
 each_kit = pytest.mark.parametrize("kind", KITS, ids=lambda kind: kind.__name__)
 
 
-def changed(answer: Any, names: tuple[str, ...], value: str) -> Any:
+def changed(answer: Any, names: tuple[str, ...], value: Any) -> Any:
     if isinstance(answer, list):
         return [changed(one, names, value) for one in answer]
     if not isinstance(answer, dict):
@@ -37,7 +37,7 @@ def changed(answer: Any, names: tuple[str, ...], value: str) -> Any:
     return {key: value if key in names else changed(one, names, value) for key, one in answer.items()}
 
 
-def spoil(kit: Kit, ends: tuple[str, ...], names: tuple[str, ...], value: str) -> None:
+def spoil(kit: Kit, ends: tuple[str, ...], names: tuple[str, ...], value: Any) -> None:
     """Let answers from paths that end so have `value` under these names."""
     carry_out = kit.answer
 
@@ -175,5 +175,36 @@ def test_an_execution_that_names_its_order_by_the_client_id_alone_is_counted_by_
     for _ in range(3):
         run.tick()
     assert run.store.ledger.position == kit.book.position() > 0
+    kit.answer = whole  # type: ignore[method-assign]
+    run.end(fees_are_known=False)
+
+
+@pytest.mark.parametrize("value", [None, "", "None", [], {}, True, False, 2.5])
+@pytest.mark.parametrize("kind", [kind for kind in KITS if kind.perp], ids=lambda kind: kind.__name__)
+def test_a_position_of_what_is_no_market_is_not_another_markets(kind: type[Kit], value: Any) -> None:
+    """It was left out, and the bot's own position with it: 0."""
+    kit = kind()
+    kit.book.place("Bid", "Market", None, D("0.3"), 7)
+    assert kit.adapter.position() == D("0.3")
+    spoil(kit, (kit.paths["positions"],), ("symbol", "market", "market_id"), value)
+    with pytest.raises(UnclearError):
+        kit.adapter.position()
+
+
+@each_kit
+def test_an_execution_that_is_listed_again_under_another_id_is_not_booked_again(
+    kind: type[Kit], tmp_path: Path
+) -> None:
+    kit = kind()
+    whole = kit.answer
+    run = Run(kit, tmp_path)
+    run.tick()
+    kit.book.move(D(148))
+    run.tick()
+    assert run.store.ledger.position == kit.book.position() > 0
+    spoil(kit, EXECUTIONS, ("id", "tradeId", "trade_id"), "4444")
+    for _ in range(3):
+        run.tick()
+    assert run.store.ledger.position == kit.book.position()
     kit.answer = whole  # type: ignore[method-assign]
     run.end(fees_are_known=False)

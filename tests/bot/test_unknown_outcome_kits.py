@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import partial
+from itertools import count, repeat
 from pathlib import Path
 from typing import Any
 
@@ -227,7 +228,9 @@ IDS = ("id", "orderId")
 
 
 @pytest.mark.parametrize("kind", [Apex, Aster, AsterSpot, Backpack, Paradex])
-@pytest.mark.parametrize("value", [None, "", "None", "null", "undefined", 0, "0"])
+@pytest.mark.parametrize(
+    "value", [None, "", "None", "null", "undefined", 0, "0", "0.0", 0.0, "NaN", "inf", True, [], {"id": "1"}]
+)
 def test_an_order_that_is_answered_with_what_is_no_id_may_exist(kind: type[Kit], value: Any) -> None:
     kit = kind()
     whole = kit.answer
@@ -248,7 +251,7 @@ def test_an_order_that_is_answered_with_what_is_no_id_may_exist(kind: type[Kit],
 
 
 @pytest.mark.parametrize("kind", [Apex, Aster, Backpack, Lighter, Paradex])
-@pytest.mark.parametrize("value", ["None", 0])
+@pytest.mark.parametrize("value", ["None", 0, "0.0", 0.0, "NaN", "inf", True, ["7"]])
 def test_an_execution_with_what_is_no_id_is_not_booked_under_it(kind: type[Kit], value: Any) -> None:
     """The next one with none would be taken for the same."""
     kit = kind()
@@ -257,3 +260,49 @@ def test_an_execution_with_what_is_no_id_is_not_booked_under_it(kind: type[Kit],
         kit.spoilt["executions"] = partial(lacking, names=names, value=value)
         [fill] = kit.adapter.fills(kit.now - 60)
         assert isinstance(fill, UnreadableFill)
+
+
+def _answer_with(kit: Kit, ids: Iterator[str]) -> None:
+    """Have new orders answered with these ids."""
+    whole = kit.answer
+
+    def answer(path: str, method: str, params: dict[str, Any]) -> Any:
+        reply = whole(path, method, params)
+        is_order = kit.is_write(path, method) and not kit.is_cancel(path, params, method)
+        return lacking(reply, IDS, next(ids)) if is_order else reply
+
+    kit.answer = answer  # type: ignore[method-assign]
+
+
+NAMING = [Apex, Aster, AsterSpot, Backpack, Paradex]
+
+
+@pytest.mark.parametrize("kind", NAMING)
+def test_an_order_that_is_listed_under_another_id_than_was_answered_is_not_doubled(
+    kind: type[Kit], tmp_path: Path
+) -> None:
+    """As where an answer has the id of the request, or of a shard: it was given up, and placed again."""
+    kit = kind()
+    _answer_with(kit, map(str, count(4_100_000)))
+    run = Run(kit, tmp_path)
+    for _ in range(8):
+        run.tick(61.0)  # no level has two orders
+    assert {order.exchange_id for order in run.store.live_orders()} == {one.id for one in kit.book.own_open()}
+    run.walk(30)
+    assert len(kit.book.fills) > 3
+    run.end()
+
+
+@pytest.mark.parametrize("seed", [2, 6])
+@pytest.mark.parametrize("kind", NAMING)
+def test_an_order_that_is_filled_under_another_id_than_was_answered_is_booked(
+    kind: type[Kit], seed: int, tmp_path: Path
+) -> None:
+    """It was nobody's, and the position went beyond its limit by it."""
+    kit = kind(seed=seed)
+    run = Run(kit, tmp_path)
+    run.tick()
+    _answer_with(kit, repeat("4444"))
+    run.walk(40)
+    assert len(kit.book.fills) > 3
+    run.end()

@@ -26,6 +26,7 @@ from gridbot.exchanges.values import (
     product,
     signed,
     text,
+    word,
 )
 from gridbot.model.errors import UnclearError, UnreachableError
 from gridbot.model.types import (
@@ -368,7 +369,7 @@ class Answers:
 
     def _fee(self, raw: Raw) -> tuple[Decimal | None, str | None]:
         fee = raw.get("fee") or {}
-        cost, currency = decimal(fee.get("cost")), identity(fee.get("currency"))
+        cost, currency = decimal(fee.get("cost")), word(fee.get("currency"))
         # On a spot market it may be paid in either currency.
         return None if currency is None and ":" not in str(raw.get("symbol")) else cost, currency
 

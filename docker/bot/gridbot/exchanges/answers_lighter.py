@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from gridbot.exchanges.answers import Answers, Listed, Page, Raw, info_of
-from gridbot.exchanges.values import decimal, identity, number, product, text
+from gridbot.exchanges.values import decimal, identity, may_name, number, product, text
 from gridbot.model.types import Side
 
 
@@ -63,7 +63,8 @@ class Lighter(Answers):
 
     def _market_name(self, row: Raw) -> str | None:
         # 0 is one, too; orders have an index.
-        return text(row.get(self.market_key)) or text(row.get("market_index"))
+        names = [row.get(key) for key in (self.market_key, "market_index")]
+        return next((name for name in map(text, filter(may_name, names)) if name), None)
 
     def own_account(self, answer: Any) -> Raw:
         """Return this account's part of an answer, an empty one where it has none.

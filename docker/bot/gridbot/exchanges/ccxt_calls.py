@@ -34,6 +34,8 @@ MOST_OWED_S = 2.0
 class CcxtCalls:
     """Hold ccxt's client of one exchange, and call its methods."""
 
+    nonce_pause_s = NONCE_PAUSE_S
+
     def __init__(
         self,
         settings: Settings,
@@ -183,7 +185,7 @@ class CcxtCalls:
                 if not self._answers.is_used_nonce(str(err)):
                     raise
             # It was not carried out; ccxt asks for a number each time.
-            time.sleep(random.uniform(0, NONCE_PAUSE_S))
+            time.sleep(random.uniform(0, self.nonce_pause_s))
         return self._call_once(function, *args, json=json, is_cancel=is_cancel)
 
     def _not_json(self) -> UnclearError:

@@ -231,7 +231,8 @@ class CcxtExchange(CcxtCalls):
             listed = self._history({}) if self._venue.lists_history and len(orders) > 1 else []
             for order in orders:
                 match = match_order(order, listed)
-                yield order, match if isinstance(match, ExchangeOrder) else self._find_one(order)
+                # A row that cannot be read and may be its own tells more than that there is none.
+                yield order, match if isinstance(match, ExchangeOrder) else self._find_one(order) or match
             return
         # One list for all of them; an old one may be further back than that list goes.
         pages = [self._history_page({})]

@@ -48,17 +48,22 @@ class StatusError(Exception):
 class KnownExchange(CcxtClosing):
     """Stand for the adapter that trades, on an exchange that gives known answers; no keys, no network."""
 
+    nonce_pause_s = 0.0
+
     def __init__(self, settings: Settings, known: Mapping[str, Any]) -> None:
         credentials = dict.fromkeys(VENUES[settings.exchange].keys, "1") | known.get("account", {})
         super().__init__(replace(settings, symbol=known["market"]["id"]), credentials, {})
         api, now_ms = self._api, int(known["now"] * 1000)
         self._now, self._structure = float(known["now"]), known["market"]
         self._given, self._pages, self._refused = dict[str, Any](), dict[str, list[Any]](), dict[str, Any]()
+        self._refused_first = dict[str, Any]()
+        self._changes: Mapping[str, Any] | None = None
         self._sent: Mapping[str, Any] = {}
         self._acts: list[Mapping[str, Any]] = []
         self._call_name, self._doubts_clock = "", False
         self._clock_read_at = float("inf")  # it is not asked for its time
-        api.milliseconds, api.rateLimit = lambda: now_ms, 0
+        # Time passes with each request that acts: some have their number from it.
+        api.milliseconds, api.rateLimit = lambda: now_ms + len(self._acts), 0
         self._use_market({})
         for name, sign in SIGNERS.items():
             if hasattr(api, name):
@@ -69,6 +74,7 @@ class KnownExchange(CcxtClosing):
     def read(self, case: Mapping[str, Any]) -> Sequence[Any]:
         """Return what the adapter makes of the answers of one case, in rows."""
         self._given, self._refused = case.get("given", {}), case.get("refused", {})
+        self._refused_first = dict(case.get("refused_first", {}))
         self._pages = {path: list(answers) for path, answers in case.get("pages", {}).items()}
         self._call_name, self._sent, self._acts, self._doubts_clock = case["call"], {}, [], False
         self._use_market(case.get("market", {}))
@@ -84,10 +90,15 @@ class KnownExchange(CcxtClosing):
     def wrongly_sent(self, case: Mapping[str, Any]) -> str | None:
         """Return what the case that was just read has sent otherwise than it must, None for nothing.
 
-        What acts is one request, without a field beside those that the case says it must have or may have.
+        What acts is one request, without a field beside those that the case says it must have or may have;
+        one more, with another number, where the first is refused for that.
         """
-        if len(self._acts) > 1:
-            return f"{len(self._acts)} requests are sent instead of 1"
+        most = 1 + len(case.get("refused_first", {}))
+        if len(self._acts) > most:
+            return f"{len(self._acts)} requests are sent instead of {most}"
+        numbers = [act["sent nonce"] for act in self._acts if "sent nonce" in act]
+        if len(set(numbers)) < len(numbers):
+            return f"sent nonce is {numbers[0]} again"
         for name, expected in case.get("asks", {}).items():
             if type(value := self._sent.get(name)) is not type(expected) or value != expected:
                 return f"{name} is {value} instead of {expected}"
@@ -137,6 +148,9 @@ class KnownExchange(CcxtClosing):
             self._use_market({})
 
     def _use_market(self, changes: Mapping[str, Any]) -> None:
+        if self._api.markets and changes == self._changes:
+            return  # most cases are of one market, and ccxt takes its time
+        self._changes = changes
         structure = {**self._structure, **changes}
         self._api.set_markets([self._api.safe_market_structure(structure)])
         self._raw = self._api.markets[structure["symbol"]]
@@ -158,8 +172,8 @@ class KnownExchange(CcxtClosing):
         return {"url": path, "method": method, "body": None, "headers": None}
 
     def _fetch(self, url: str, method: str = "GET", *_: Any, **__: Any) -> Any:
-        if url in self._refused:
-            return self._refuse(url, method, **self._refused[url])
+        if refused := self._refused_first.pop(url, None) or self._refused.get(url):
+            return self._refuse(url, method, **refused)
         known = self._pages[url].pop(0) if self._pages.get(url) else self._given.get(url, self)
         if known is self:
             missing = f"there is no known answer to {url}"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from math import prod
 from typing import Any
+
+# Numbers that are no id: two rows with one of them are not the same.
+NO_ID = re.compile(r"[+-]?0+(\.0*)?|nan|[+-]?inf(inity)?", re.IGNORECASE)
 
 
 def decimal(value: Any) -> Decimal | None:
@@ -39,10 +43,21 @@ def text(value: Any) -> str | None:
     return None if value is None or value in ("", "None") else str(value)
 
 
-def identity(value: Any) -> str | None:
-    """Return the exchange's id of an order or an execution, None for what is none: nothing has the id 0."""
+def may_name(value: Any) -> bool:
+    """Tell whether this may be an id: no list is, no truth, and no number that was rounded."""
+    return isinstance(value, str | int) and not isinstance(value, bool)
+
+
+def word(value: Any) -> str | None:
+    """Return a name, None for what stands in the place of one."""
     name = text(value)
     return None if name is None or name.lower() in ("0", "none", "null", "undefined") else name
+
+
+def identity(value: Any) -> str | None:
+    """Return the exchange's id of an order or an execution, None for what is none: nothing has the id 0."""
+    name = word(value) if may_name(value) else None
+    return None if name is None or NO_ID.fullmatch(name) else name
 
 
 def product(*factors: Decimal | None) -> Decimal | None:

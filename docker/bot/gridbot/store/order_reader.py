@@ -7,7 +7,7 @@ import sqlite3
 from decimal import Decimal
 from typing import Any
 
-from gridbot.model.types import ExchangeOrder, Order, Side
+from gridbot.model.types import ExchangeOrder, Fill, Order, Side
 from gridbot.store.database import LIVE
 
 ORDER_COLUMNS = (
@@ -16,6 +16,8 @@ ORDER_COLUMNS = (
 )
 # A fee's rate changes with what an account trades in a month, and rounding makes more of a small part's.
 PURCHASES = 20
+# A fill that is the difference of an order's totals has an id of its own that begins so.
+TOTAL = "total:"
 ORDER_NAMES = ORDER_COLUMNS.split(", ")
 
 
@@ -94,6 +96,16 @@ class OrderReader:
             if order is not None and (order.exchange_id is not None or not order.matches(exchange_order)):
                 return None
         return order
+
+    def is_beyond(self, fill: Fill, order: Order) -> bool:
+        """Tell whether a fill that is not stored is of more than is left of its order, whose fills are."""
+        if fill.qty <= order.remaining:
+            return False
+        known = self._db.execute(
+            "SELECT 1 FROM trades WHERE exchange_id = ? AND (trade_id = ? OR trade_id LIKE ?)",
+            (fill.exchange_id, fill.trade_id, f"{TOTAL}%"),
+        )
+        return known.fetchone() is None
 
     def open_order_identities(self) -> set[str]:
         """Return the identities of the runs whose orders may be open now."""

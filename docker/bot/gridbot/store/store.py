@@ -21,11 +21,9 @@ from typing import Any
 from gridbot.model.types import ZERO, Fill, Funding, Market, Order, OrderRequest, as_text
 from gridbot.store.database import LIVE, OPENING_PNL, open_for_writing, transaction
 from gridbot.store.ledger import Ledger, apply_fill, position_change
-from gridbot.store.order_reader import OrderReader
+from gridbot.store.order_reader import TOTAL, OrderReader
 from gridbot.store.samples import Samples
 
-# A fill that is the difference of an order's totals has an id of its own that begins so.
-TOTAL = "total:"
 # The note of a live order that the exchange has accepted without telling its own id of it.
 ACCEPTED = "accepted"
 # What the note of a live order begins with that was sent because another one was told to be filled: that

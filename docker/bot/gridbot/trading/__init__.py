@@ -24,7 +24,7 @@ second_look  one print of a price ends no run
 listing    read the open orders, and which of them are this bot's
 reconcile  match recorded orders and trades with the exchange's
 history_reads  since when executions are read, where an account has thousands of them
-missing    since when an order is in no list of the exchange
+missing    an order that is in no list of the exchange: since when, and whether it is there under another id
 late_fills  what was cancelled may have been filled all the same, and counts for a moment
 strays     cancel what no list has any more, and may rest
 nameless   an execution without an id that is known may be of an order whose answer was lost

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from gridbot.model.types import Order
+from gridbot.exchanges.exchange import Exchange
+from gridbot.model.types import ExchangeOrder, Order, UnreadableOrder
 from gridbot.store.store import Store
 
 # An order the exchange has confirmed once, and that now neither open orders nor history know, is given this
@@ -13,6 +15,28 @@ from gridbot.store.store import Store
 LOST_AFTER_S = 60.0
 # The fact of the run under which is stored since when orders are missing.
 MISSING = "missing_since"
+
+
+def find_missing(
+    store: Store, exchange: Exchange, orders: Sequence[Order]
+) -> Iterator[tuple[Order, ExchangeOrder | UnreadableOrder | None]]:
+    """Yield each order with what the exchange knows of it, as `Exchange.find` does.
+
+    It may know none by the id that it has answered, and have the order under another one.
+    """
+    for order, row in exchange.find(orders):
+        if row is not None or order.exchange_id is None:
+            yield order, row
+            continue
+        [(_, namesake)] = exchange.find([replace(order, exchange_id=None)])
+        is_own = (
+            isinstance(namesake, ExchangeOrder)
+            and namesake.client_id == order.client_id
+            and namesake.qty == order.qty
+            and order.matches(namesake)
+            and not store.has_exchange_id(namesake.exchange_id)
+        )
+        yield order, namesake if is_own else None
 
 
 class MissingOrders:

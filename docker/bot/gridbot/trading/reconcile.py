@@ -29,10 +29,11 @@ from gridbot.model.types import (
 )
 from gridbot.runtime.log import log
 from gridbot.store.ledger import COST_STEP
-from gridbot.store.store import TOTAL, Store
+from gridbot.store.order_reader import TOTAL
+from gridbot.store.store import Store
 from gridbot.trading.history_reads import HistoryReads
 from gridbot.trading.listing import Reconciliation, read_orders
-from gridbot.trading.missing import LOST_AFTER_S, MissingOrders
+from gridbot.trading.missing import LOST_AFTER_S, MissingOrders, find_missing
 from gridbot.trading.nameless import Nameless
 from gridbot.trading.strays import Strays
 
@@ -159,8 +160,8 @@ class Reconciler:
             order = self._order_of(fill) or self._nameless.order_of(fill, result)
             if order is None:
                 continue
-            if fill.qty > order.qty:  # as one in another unit is
-                why = f"an execution of {as_text(fill.qty)} for an order of {as_text(order.qty)}"
+            if store.is_beyond(fill, order):  # as one in another unit is, or the same one under another id
+                why = f"an execution of {as_text(fill.qty)}, more than is left of its order"
                 unreadable.append(UnreadableFill(fill.trade_id, fill.exchange_id, fill.client_id, why))
                 continue
             self._book(fill, order, result)
@@ -314,7 +315,7 @@ class Reconciler:
         result.unsettled = len(unknown)
         if not unknown:
             return
-        for order, exchange_order in self._exchange.find(unknown):
+        for order, exchange_order in find_missing(store, self._exchange, unknown):
             if isinstance(exchange_order, UnreadableOrder):
                 self._name_unreadable([exchange_order], now)
                 continue
