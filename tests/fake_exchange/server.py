@@ -134,6 +134,13 @@ class FakeExchange:
         self._server.shutdown()
         self._server.server_close()
 
+    def outcome(self, method: str, path: str, params: dict[str, Any], headers: Any) -> tuple[int, Any]:
+        """Carry a request out, and return the status and the body of its answer."""
+        try:
+            return 200, self.answer(method, path, params, headers)
+        except RefusalError as err:
+            return err.status, {"code": err.code, "message": err.message}
+
     def answer(self, method: str, path: str, params: dict[str, Any], headers: Any) -> Any:
         """Carry a request out. Raises RefusalError."""
         account = self.account_of(params, headers)
@@ -284,10 +291,7 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(fake.faults.hang_s)
         if method != "GET":
             fake.tap("before")
-        try:
-            status, answer = 200, fake.answer(method, url.path, params, self.headers)
-        except RefusalError as err:
-            status, answer = err.status, {"code": err.code, "message": err.message}
+        status, answer = fake.outcome(method, url.path, params, self.headers)
         if method != "GET":
             fake.tap("after")
         match fault:
