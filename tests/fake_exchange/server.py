@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import MappingProxyType
 from typing import Any
@@ -261,10 +262,7 @@ class _Handler(BaseHTTPRequestHandler):
         url = urllib.parse.urlsplit(self.path)
         params: dict[str, Any] = dict(urllib.parse.parse_qsl(url.query))
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if body.startswith(b"{"):
-            params.update(json.loads(body))
-        else:
-            params.update(urllib.parse.parse_qsl(body.decode()))
+        params.update(_fields(body, self.headers.get("Content-Type") or ""))
         fake.requests.append((method, url.path))
         if (refusal := self._refusal(method, url.path, params)) is not None:
             self._refuse(refusal)
@@ -336,6 +334,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Quiet."""
+
+
+def _fields(body: bytes, kind: str) -> dict[str, Any]:
+    """Return what a request's body says: as JSON, as a form, or as one in parts."""
+    if body.startswith(b"{"):
+        return dict(json.loads(body))
+    if not kind.startswith("multipart/"):
+        return dict(urllib.parse.parse_qsl(body.decode()))
+    parts = message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + body)
+    return {
+        str(part.get_param("name", header="Content-Disposition")): bytes(
+            part.get_payload(decode=True)
+        ).decode()
+        for part in parts.walk()
+        if not part.is_multipart()
+    }
 
 
 def _place(book: Book, params: dict[str, Any]) -> BookOrder:

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from tests.bot.kits.apex import Apex
+from tests.bot.kits.lighter import Lighter
 from tests.bot.kits.paradex import Paradex
-from tests.bot.kits.served import ServedKit, ServedParadex
-from tests.fleet import bridge_address
+from tests.bot.kits.served import ServedApex, ServedKit, ServedLighter, ServedParadex
+from tests.fleet import ROOT, RUN_ID, a_project, bridge_address
 from tests.integration.conftest import Project, eventually
 
-pytestmark = pytest.mark.engine
+# The quicker tests are tests/bot/test_kits.py and test_served_kits.py, and backpack's way through containers.
+pytestmark = [pytest.mark.engine, pytest.mark.long_form]
 
 MESH = {"grid_upper_price": 156, "grid_lower_price": 144, "grid_num": 7, "order_quantity": 0.1}
 ACCEPTED = "accept_unverified = true\n"
 
 
-@pytest.fixture
-def served(project: Project) -> Iterator[Callable[[ServedKit], ServedKit]]:
+@contextmanager
+def served(project: Project, venue: ServedKit) -> Iterator[ServedKit]:
     """Serve a kit at the engine's own bridge to a bot, `live_01`; its exchange is not accepted yet."""
-    venues: list[ServedKit] = []
-
-    def serve(venue: ServedKit) -> ServedKit:
-        venue.__enter__()
-        venues.append(venue)
+    with venue:
         write_variables(project, venue.env)
         settings = project.folder / "config" / "fleet.toml"
         name = venue.kit.name
@@ -36,11 +39,31 @@ def served(project: Project) -> Iterator[Callable[[ServedKit], ServedKit]]:
         path = project.add("live_01", 0, mode="live", metadata=metadata, strategy_config=MESH)
         keys = {field: f"${{{variable}}}" for field, variable in venue.named.items()}
         path.write_text(json.dumps(json.loads(path.read_text()) | {"exchange_config": keys}))
-        return venue
+        yield venue
 
-    yield serve
-    for venue in venues:
-        venue.__exit__()
+
+@pytest.fixture
+def signing_project(tmp_path: Path, signing_image: str) -> Iterator[Project]:
+    """An empty project whose image has the signing libraries of lighter and apex."""
+    with a_project(tmp_path / "project", signing_image) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def signing_image(bot_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Add the exchanges' own libraries to the bot's image, as docs/exchanges.md (Signing libraries) says."""
+    folder = tmp_path_factory.mktemp("signers")
+    document = (ROOT / "docs" / "exchanges.md").read_text().partition("## Signing libraries")[2]
+    script = document.partition("```sh\n")[2].partition("```")[0].partition("docker build")[0]
+    script = script.replace("my-fleet-bot:local", bot_image).replace("pip ", f"{sys.executable} -m pip ", 1)
+    done = subprocess.run(["sh", "-ec", script], cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode and "pip" in done.stderr:
+        pytest.skip("the signing libraries cannot be downloaded here")
+    assert done.returncode == 0, done.stderr
+    tag = f"botfleet-test-signers:{RUN_ID}"
+    subprocess.run(["docker", "build", "-q", "-t", tag, "."], cwd=folder / "signers", check=True)
+    yield tag
+    subprocess.run(["docker", "rmi", tag], capture_output=True, check=False)
 
 
 def write_variables(project: Project, variables: dict[str, str]) -> None:
@@ -109,5 +132,16 @@ def trade_to_the_end(project: Project, venue: ServedKit) -> None:
     is_left_alone(venue)
 
 
-def test_paradex(project: Project, served: Callable[[ServedKit], ServedKit]) -> None:
-    trade_to_the_end(project, served(ServedParadex(Paradex(), bridge_address())))
+def test_paradex(project: Project) -> None:
+    with served(project, ServedParadex(Paradex(), bridge_address())) as venue:
+        trade_to_the_end(project, venue)
+
+
+def test_lighter(signing_project: Project) -> None:
+    with served(signing_project, ServedLighter(Lighter(), bridge_address())) as venue:
+        trade_to_the_end(signing_project, venue)
+
+
+def test_apex(signing_project: Project) -> None:
+    with served(signing_project, ServedApex(Apex(), bridge_address())) as venue:
+        trade_to_the_end(signing_project, venue)

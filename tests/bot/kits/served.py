@@ -6,6 +6,7 @@ it: the list of markets, the exchange's time, the account, and what the signing 
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from tests.bot.kits.kit import Kit, Refusal
+from tests.bot.kits.lighter import ACCOUNT, CANCEL, CREATE
 from tests.fake_exchange.book import RefusalError
 from tests.fake_exchange.server import FakeExchange
 
@@ -73,8 +75,11 @@ class ServedKit(FakeExchange):
                 self.require_value(params)
         return self.kit.answer(endpoint, method, params)
 
-    def around(self, endpoint: str, method: str, params: Mapping[str, Any], headers: Any) -> Any:
-        """Return what is none of the kit's, else None. Raises Refusal for keys that are not the account's."""
+    def around(self, endpoint: str, method: str, params: dict[str, Any], headers: Any) -> Any:
+        """Return what is none of the kit's, else None; `params` may be put into the kit's words.
+
+        Raises Refusal for keys that are not the account's.
+        """
         raise NotImplementedError
 
     def require_value(self, params: Mapping[str, Any]) -> None:
@@ -121,7 +126,7 @@ class ServedParadex(ServedKit):
         kit.api.options["systemConfig"] = self.config
         self.account = kit.api.retrieve_account()["address"]
 
-    def around(self, endpoint: str, method: str, params: Mapping[str, Any], headers: Any) -> Any:
+    def around(self, endpoint: str, method: str, params: dict[str, Any], headers: Any) -> Any:
         match endpoint:
             case "system/config":
                 return self.config
@@ -213,4 +218,177 @@ class ServedParadex(ServedKit):
             "fee_config": {
                 "api_fee": {"maker_fee": {"fee": "0.0002"}, "taker_fee": {"fee": "0.0005"}},
             },
+        }
+
+
+class ServedLighter(ServedKit):
+    """Shapes: openapi.json of github.com/elliottech/lighter-python at commit 051d1ba, a stored copy.
+
+    Transactions are what Lighter's own library makes of them; its signatures are not checked here, only whose
+    they claim to be, and that no number of a transaction comes twice.
+    """
+
+    prefix = "/api/v1/"
+    # The library's path is that of docs/exchanges.md.
+    keys: ClassVar[dict[str, str]] = {
+        "LIGHTER_PRIVATE_KEY": "0x" + "1" * 80,
+        "LIGHTER_ACCOUNT_INDEX": str(ACCOUNT),
+        "LIGHTER_API_KEY_INDEX": "2",
+        "LIGHTER_SIGNER_LIBRARY": "/opt/lighter-signer.so",
+    }
+    named: ClassVar[dict[str, str]] = {
+        "private_key": "LIGHTER_PRIVATE_KEY",
+        "account_index": "LIGHTER_ACCOUNT_INDEX",
+        "api_key_index": "LIGHTER_API_KEY_INDEX",
+        "signer_library": "LIGHTER_SIGNER_LIBRARY",
+    }
+
+    def __init__(self, kit: Kit, address: str) -> None:
+        super().__init__(kit, address)
+        self.nonces: set[int] = set()
+
+    def around(self, endpoint: str, method: str, params: dict[str, Any], headers: Any) -> Any:
+        match endpoint:
+            case "/":
+                return {"status": 200, "network_id": 1, "timestamp": int(time.time())}
+            case "assetDetails":
+                asset = {"asset_id": 3, "symbol": "USDC", "decimals": 6, "min_transfer_amount": "1"}
+                return {"code": 200, "asset_details": [asset]}
+            case "orderBookDetails":
+                return {"code": 200, "order_book_details": [self._market()]}
+            case "account":
+                [account] = self.kit.answer(endpoint, method, params)["accounts"]
+                for position in account["positions"]:
+                    position["initial_margin_fraction"] = "5.00"
+                funds = {"collateral": str(self.free), "available_balance": str(self.free), "assets": []}
+                return {"code": 200, "total": 1, "accounts": [account | funds | {"status": 1}]}
+            case "sendTx":
+                self._read_transaction(params)
+            case "orderBookOrders":
+                pass
+            case _:
+                _deadline, account, key, *_ = str(headers.get("Authorization")).split(":")
+                if (account, key) != (str(ACCOUNT), "2"):
+                    raise self.kit.refusals["unauthorized"]
+        return None
+
+    def _read_transaction(self, params: dict[str, Any]) -> None:
+        """Put what was signed into the kit's words. Raises RefusalError for a number that was used."""
+        signed = json.loads(params["tx_info"])
+        if signed["Nonce"] in self.nonces:
+            raise RefusalError("NONCE", "invalid nonce")
+        if (signed["AccountIndex"], signed["ApiKeyIndex"]) != (ACCOUNT, 2) or not signed["Sig"]:
+            raise self.kit.refusals["unauthorized"]
+        self.nonces.add(signed["Nonce"])
+        kind = params["tx_type"] = int(params["tx_type"])
+        words = {"api_key_index": signed["ApiKeyIndex"]}
+        if kind == CREATE:
+            words |= {
+                "client_order_index": signed["ClientOrderIndex"],
+                "base_amount": signed["BaseAmount"],
+                "avg_execution_price": signed["Price"],
+                "is_ask": signed["IsAsk"],
+                "order_type": signed["Type"],
+                "time_in_force": signed["TimeInForce"],
+                "reduce_only": signed["ReduceOnly"],
+            }
+        elif kind == CANCEL:
+            words |= {"order_index": signed["Index"]}
+        else:
+            words |= {"time_in_force": signed["TimeInForce"]}
+        params["tx_info"] = json.dumps(words)
+
+    def require_value(self, params: Mapping[str, Any]) -> None:
+        asked = json.loads(params["tx_info"])
+        digits = self._market()
+        value = Decimal(asked["avg_execution_price"] * asked["base_amount"])
+        value = value.scaleb(-digits["price_decimals"] - digits["size_decimals"])
+        if value < self.least_value and not asked["reduce_only"]:
+            raise self.kit.refusals["below_minimum"]
+
+    def _market(self) -> dict[str, Any]:
+        return {
+            "symbol": "SOL",
+            "market_id": 2,
+            "market_type": "perp",
+            "status": "active",
+            "taker_fee": "0.0002",
+            "maker_fee": "0.0000",
+            "min_base_amount": str(self.book.lot),
+            "min_quote_amount": str(self.least_value),
+            "order_quote_limit": "281474976.710655",
+            "size_decimals": -int(self.book.lot.as_tuple().exponent),
+            "price_decimals": -int(self.book.tick.as_tuple().exponent),
+            "quote_multiplier": 1,
+            "default_initial_margin_fraction": 500,
+            "min_initial_margin_fraction": 200,
+            "maintenance_margin_fraction": 120,
+            "last_trade_price": float(self.book.price),
+        }
+
+
+class ServedApex(ServedKit):
+    """Shapes: unverified, known from ccxt 4.5.90's parser and recorded answers only, as the kit's.
+
+    The signature of each private request is checked; that of an order, apex's own library's, has to be there.
+    """
+
+    prefix = "/api/"
+    keys: ClassVar[dict[str, str]] = {
+        "APEX_KEY": "0123456789abcdef",
+        "APEX_SECRET": "fedcba9876543210",
+        "APEX_PASSPHRASE": "passphrase",
+        "APEX_SEEDS": "0x" + "1f" * 32,
+        "APEX_ACCOUNT_ID": "7",
+    }
+    named: ClassVar[dict[str, str]] = {
+        "api_key": "APEX_KEY",
+        "secret_key": "APEX_SECRET",
+        "passphrase": "APEX_PASSPHRASE",
+        "seeds": "APEX_SEEDS",
+        "account_id": "APEX_ACCOUNT_ID",
+    }
+    public = ("v3/time", "v3/symbols", "v3/ticker", "v3/depth")
+
+    def around(self, endpoint: str, method: str, params: dict[str, Any], headers: Any) -> Any:
+        if endpoint not in self.public:
+            self._check_key(endpoint, method, headers)
+        match endpoint:
+            case "v3/time":
+                return {"data": {"time": int(time.time() * 1000)}}
+            case "v3/symbols":
+                return {"data": {"contractConfig": {"perpetualContract": [self._market()]}}}
+            case "v3/account-balance":
+                balance = {"totalEquityValue": str(self.free), "availableBalance": str(self.free)}
+                return {"data": balance}
+        if endpoint == "v3/order" and method == "POST" and not params.get("signature"):
+            raise self.kit.refusals["unauthorized"]
+        return None
+
+    def _check_key(self, endpoint: str, method: str, headers: Any) -> None:
+        given = [headers.get(f"APEX-{name}") for name in ("API-KEY", "PASSPHRASE")]
+        if given != [self.keys["APEX_KEY"], self.keys["APEX_PASSPHRASE"]] or not headers.get(
+            "APEX-SIGNATURE"
+        ):
+            raise self.kit.refusals["unauthorized"]
+
+    def _market(self) -> dict[str, Any]:
+        return {
+            "symbol": "SOL-USDT",
+            "crossSymbolName": "SOLUSDT",
+            "symbolDisplayName": "SOLUSDT",
+            "baseTokenId": "SOL",
+            "settleAssetId": "USDT",
+            "l2PairId": "58",
+            "enableTrade": True,
+            "enableOpenPosition": True,
+            "minOrderSize": str(self.book.lot),
+            "maxOrderSize": "1000",
+            "maxPositionSize": "10000",
+            "stepSize": str(self.book.lot),
+            "tickSize": str(self.book.tick),
+            "displayMinLeverage": "1",
+            "displayMaxLeverage": "50",
+            "initialMarginRate": "0.02",
+            "maintenanceMarginRate": "0.01",
         }
