@@ -32,13 +32,13 @@ def test_paradex_takes_what_its_own_key_has_signed(suffix: str) -> None:
     with ServedParadex(Paradex(), "127.0.0.1") as venue:
         exchange = client(venue, PARADEX_API_URL="", PARADEX_BASE_URL=venue.url + suffix)
         facts = read_facts(exchange, exchange.market())
-        assert (facts.can_trade, facts.free, facts.leverage) == (True, 10000, 20)
+        assert [facts.can_trade, facts.free, facts.leverage] == [True, 10000, 20]
         order = Order(
             5001, "L1", Side.BUY, Decimal(149), Decimal("0.1"), Decimal(0), "new", 0.0, post_only=True
         )
         order = replace(order, exchange_id=exchange.place(order))
         [own] = venue.book.own_open()
-        assert (own.id, own.client_id, own.price, own.post_only) == (order.exchange_id, 5001, 149, True)
+        assert [own.id, own.client_id, own.price, own.post_only] == [order.exchange_id, 5001, 149, True]
         venue.read_only = True
         with pytest.raises(RejectedError, match="INVALID_TOKEN"):
             exchange.cancel(order)
