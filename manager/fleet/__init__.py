@@ -2,7 +2,7 @@
 
 project_folder, project                    where a project is, and all that is read in it
 session, selection                         one run of the manager; the chosen instances
-listing                                    its containers, as the engine lists them
+listing, reading_ahead                     its containers, as the engine lists them, and files read meanwhile
 definition_drift, cgroup_limits            in what a container was made otherwise than its spec says
 engine_files, cgroup_folders               what the engine and the kernel keep of a container on this machine
 container_folder, mounted_folder           which project folder a container belongs to

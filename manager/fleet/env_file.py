@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from manager.config.fleet import Fleet
@@ -21,12 +22,22 @@ def env_differs(spec: InstanceSpec, fleet: Fleet, values: Mapping[str, str]) -> 
     A missing one does, an unreadable one does not.
     """
     try:
-        given = _given.of(f"{fleet.secrets_path(spec.id)}/{ENV_FILE}")
+        given = _given.of(_path(spec.id, fleet))
         return given is None or list(given.items()) != list(values.items())
     except PermissionError:
         return False
     except OSError:
         return True
+
+
+def read_ahead(instance: str, fleet: Fleet) -> None:
+    """Have the file read already when `env_differs` is called, unless it changes until then."""
+    with suppress(OSError):
+        _given.of(_path(instance, fleet))
+
+
+def _path(instance: str, fleet: Fleet) -> str:
+    return f"{fleet.secrets_path(instance)}/{ENV_FILE}"
 
 
 def _read(path: str) -> dict[str, object] | None:

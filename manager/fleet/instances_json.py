@@ -95,12 +95,17 @@ def _exported_pids(path: Path) -> Iterator[int]:
     yield from (pid for pid in pids if type(pid) is int and pid > 0)
 
 
-def write(snapshot: FleetSnapshot, pids: Pids, unsettled: Collection[str] = ()) -> Text | None:
+def write(
+    snapshot: FleetSnapshot,
+    pids: Pids,
+    unsettled: Collection[str] = (),
+    written: Mapping[str, int] = MappingProxyType({}),
+) -> Text | None:
     """Write the export if it is outdated. Returns a note for the user: a file moved aside, or blocked pid
     files.
 
-    Records of others are kept, and those of `unsettled` instances, on which a command is at work. Raises
-    ExportError; the old file is then unchanged.
+    Records of others are kept, and those of `unsettled` instances, on which a command is at work. `written`:
+    the bots whose pid files are known to be right. Raises ExportError; the old file is then unchanged.
     """
     fleet = snapshot.project.fleet
     try:
@@ -109,11 +114,24 @@ def write(snapshot: FleetSnapshot, pids: Pids, unsettled: Collection[str] = ()) 
         if before != after or remark or not fleet.export_file.exists():
             ownership.make_folder(fleet.export_file.parent)
             atomic_file.write_atomically(fleet.export_file, after)
-        return remark or _write_pid_files(snapshot, pids, unsettled)
+        right = {instance for instance, pid in written.items() if pids.bots.get(instance) == pid}
+        return remark or _write_pid_files(snapshot, pids, {*unsettled, *right})
     except OSError as error:
         raise ExportError(
             "cannot write {path}: {why}", path=fleet.export_file, why=error.strerror or error
         ) from error
+
+
+def write_ahead(snapshot: FleetSnapshot, unsettled: Collection[str]) -> Mapping[str, int]:
+    """Write the pid files of all but the `unsettled` instances while these are worked on, and find the pids
+    that the export will have. Returns the bots whose pid files are right now.
+    """
+    pids = find_pids(snapshot)
+    try:
+        fault = _write_pid_files(snapshot, pids, unsettled)
+    except OSError:
+        return {}
+    return {} if fault else {one: pid for one, pid in pids.bots.items() if one not in unsettled}
 
 
 def is_stale(snapshot: FleetSnapshot, pids: Pids) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from types import MappingProxyType
 
 from manager.errors import ManagerError
 from manager.fleet import instances_json, lock
@@ -13,17 +15,35 @@ from manager.fleet.session import Session
 Warn = Callable[[object], object]
 """Receives why the export could not be written: no command fails because of it."""
 
+FEW = 10
+"""So many are worked on for no longer than it takes to write what is exported of the others."""
+
 
 def write(
-    snapshot: FleetSnapshot, warn: Warn, pids: Pids | None = None, unsettled: Collection[str] = ()
+    snapshot: FleetSnapshot,
+    warn: Warn,
+    pids: Pids | None = None,
+    unsettled: Collection[str] = (),
+    written: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
     """Write instances.json and the pid files. Errors become warnings."""
     try:
         pids = instances_json.find_pids(snapshot) if pids is None else pids
-        if remark := instances_json.write(snapshot, pids, unsettled):
+        if remark := instances_json.write(snapshot, pids, unsettled, written):
             warn(remark)
     except ManagerError as error:
         warn(error)
+
+
+def ahead(snapshot: FleetSnapshot, touched: Collection[str]) -> Callable[[], Mapping[str, int]]:
+    """Begin to write what is exported of the others while few are `touched`: the engine needs a second for
+    these. Returns what waits for it, and returns the bots whose pid files are right.
+    """
+    if not 0 < len(touched) <= FEW:
+        return dict
+    from manager.util.threads import Deferred
+
+    return Deferred(partial(instances_json.write_ahead, snapshot, touched)).result
 
 
 def refresh(

@@ -19,6 +19,7 @@ from manager.fleet import (
     env_file_values,
     forgotten,
     listing,
+    reading_ahead,
     status,
     supervisor_state,
     time_zone,
@@ -172,12 +173,14 @@ def look(project: Project, engine: "Engine", compared: Collection[str] = ()) -> 
 
     `compared`: whose containers alone are compared with their definitions; all if empty.
     """
+    until_read = reading_ahead.begin(project)
     try:
         present = image_of(project.fleet, engine)
     except NotFound:
         present = NO_IMAGE
     skipped = [instance for instance in project.specs if instance not in compared] if compared else ()
     listed = listing.observed(project.fleet.name, engine)
+    until_read()
     return assemble(project, listed, present, made_before=dict.fromkeys(skipped, ()))
 
 

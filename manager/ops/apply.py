@@ -105,15 +105,18 @@ def apply(
         if not is_stop:
             run.limit()
         recorded = _record(run, marks, project.fleet_state, given_at)
-        outcomes, errors = _act(run, recorded, unmarked, starts)
-        result = _end(run, outcomes, errors)
+        written = instances_json_refresh.ahead(plan.snapshot, plan.touched)
+        result = _end(run, *_act(run, recorded, unmarked, starts), written)
     if healthy_within is None or result.engine_error is not None:
         return result
     return _when_healthy(run, result, healthy_within)
 
 
 class _Run(NamedTuple):
-    """Hold what each step of a command needs while it has the fleet's lock."""
+    """Hold what each step of a command needs while it has the fleet's lock.
+
+    `info` returns the engine's description of itself, where it was asked for in advance.
+    """
 
     session: Session
     change: Change
@@ -123,7 +126,6 @@ class _Run(NamedTuple):
     on_event: OnEvent
     limit: Limiter
     info: Callable[[], Mapping[str, Any]] | None = None
-    """Returns the engine's description of itself, where it was asked for in advance."""
 
     @property
     def is_stop(self) -> bool:
@@ -182,8 +184,15 @@ def _act(
     return outcomes, [error for error in errors if error is not None]
 
 
-def _end(run: _Run, outcomes: list[Outcome[Action]], errors: list[ManagerError]) -> Result:
-    """Observe the fleet again and export it; remove the network of one that is down."""
+def _end(
+    run: _Run,
+    outcomes: list[Outcome[Action]],
+    errors: list[ManagerError],
+    written: Callable[[], Mapping[str, int]],
+) -> Result:
+    """Observe the fleet again and export it; remove the network of one that is down. `written` returns the
+    bots whose pid files were written in advance.
+    """
     change, (snapshot, actions, named, held_back) = run.change, run.plan
     run.held.note_errors(outcome.error for outcome in outcomes)
     is_all = change.command == "down" and named is None
@@ -193,7 +202,7 @@ def _end(run: _Run, outcomes: list[Outcome[Action]], errors: list[ManagerError])
     try:
         with _network_removed(run) if is_all else nullcontext():
             after = _look_after(run.session, snapshot, outcomes)
-            instances_json_refresh.write(after, run.warn)
+            instances_json_refresh.write(after, run.warn, written=written())
         compose_notices.after_change(after.project, named, outcomes, run.on_event)
         if change.command == "down" and named is None:
             from manager.ops.execution import orphan_notices
@@ -217,7 +226,7 @@ def _when_healthy(run: _Run, result: Result, within_s: float) -> Result:
     """Return the result once everything that should run is healthy, or does not become so in time."""
     from manager.ops.execution import wait
 
-    ids = _to_wait_for(result.snapshot, result.actions, result.outcomes, run.plan.named)
+    ids = wait.meant_to_run(result.snapshot, result.actions, result.outcomes, run.plan.named)
     after, late = wait.until_healthy(run.session, result.snapshot, ids, within_s, run.on_event)
     instances_json_refresh.refresh(run.session, after, instances_json.find_pids(after), run.warn)
     return Result(after, result.actions, result.outcomes, late, result.errors, problems=result.problems)
@@ -379,21 +388,3 @@ def _asking(session: Session, snapshot: FleetSnapshot) -> "Asking":
     from manager.ops.exchange.asking import Asking
 
     return Asking(snapshot, session.engine())
-
-
-def _to_wait_for(
-    after: FleetSnapshot,
-    actions: Sequence[Action],
-    outcomes: Sequence[Outcome[Action]],
-    named: list[str] | None,
-) -> list[str]:
-    """Return the instances that should run: not those left as they are, unless failed, nor failed starts."""
-    left = {action.instance for action in actions if action.kind == "leave"}
-    dead = {
-        instance
-        for instance in left
-        if instance in after.views and after.views[instance].status.state == "failed"
-    }
-    failed = {outcome.action.instance for outcome in outcomes if outcome.error is not None}
-    meant = after.plan_input.wanted if named is None else named
-    return [instance for instance in meant if instance not in (left - dead) | failed]

@@ -34,6 +34,11 @@ class Plan(NamedTuple):
     named: list[str] | None
     held_back: HeldBack
 
+    @property
+    def touched(self) -> set[str]:
+        """Return the instances on which it does anything."""
+        return {action.instance for action in self.actions if action.kind != "leave"}
+
 
 def make(session: Session, change: Change, on_event: OnEvent) -> Plan:
     """Observe the fleet and plan. Raises ManagerError if the change cannot be carried out."""

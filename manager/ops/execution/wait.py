@@ -58,6 +58,24 @@ def until_healthy(
     ]
 
 
+def meant_to_run(
+    after: FleetSnapshot,
+    actions: Sequence[Action],
+    outcomes: Sequence[Outcome[Action]],
+    named: list[str] | None,
+) -> list[str]:
+    """Return the instances that should run: not those left as they are, unless failed, nor failed starts."""
+    left = {action.instance for action in actions if action.kind == "leave"}
+    dead = {
+        instance
+        for instance in left
+        if instance in after.views and after.views[instance].status.state == "failed"
+    }
+    failed = {outcome.action.instance for outcome in outcomes if outcome.error is not None}
+    meant = after.plan_input.wanted if named is None else named
+    return [instance for instance in meant if instance not in (left - dead) | failed]
+
+
 def _healthy(fleet: Fleet, view: Instance) -> Healthy:
     """Return what is said of a running instance; its bot may have been told that the exchange is away."""
     url = fleet.web_address(view.web_port) if view.web_port else ""
