@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS :=
 # Tests that take many more cases with --long, or have tests marked long_form, besides tests/faults.
 LONG_FORMS := $(addprefix tests/bot/test_,close_kits.py doubled.py grid.py kill.py kits.py ledger.py nameless_kits.py price_sources.py quotes.py told_orders.py told_orders_kits.py told_spot.py unclear_kits.py unlike_venues.py) $(addprefix tests/web/test_,accessible.py page.py page_between.py schema.py) \
-	$(addprefix tests/integration/test_,any_bot.py bench.py build_probe.py close.py conditions.py halt.py hosts.py image.py import.py main_job.py old_readers.py serve.py upgrade.py) \
+	$(addprefix tests/integration/test_,any_bot.py bench.py build_probe.py close.py conditions.py halt.py hosts.py image.py import.py main_job.py old_readers.py serve.py upgrade.py venues_live.py) \
 	tests/reports/test_the_engine_was_asked_behind_our_back.py \
 	$(addprefix tests/unit/,cli/test_plain_line.py monitor/history/test_curve.py monitor/watch/test_incremental.py ops/test_flows_slow.py supervisor/test_json_text.py)
 # Most tests wait for an engine: more at once than there are cores (tests/scheduling.py).

@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -126,13 +127,20 @@ class FakeExchange:
                 return account
         return None
 
-    def __enter__(self) -> FakeExchange:
+    def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+    def outcome(self, method: str, path: str, params: dict[str, Any], headers: Any) -> tuple[int, Any]:
+        """Carry a request out, and return the status and the body of its answer."""
+        try:
+            return 200, self.answer(method, path, params, headers)
+        except RefusalError as err:
+            return err.status, {"code": err.code, "message": err.message}
 
     def answer(self, method: str, path: str, params: dict[str, Any], headers: Any) -> Any:
         """Carry a request out. Raises RefusalError."""
@@ -254,10 +262,7 @@ class _Handler(BaseHTTPRequestHandler):
         url = urllib.parse.urlsplit(self.path)
         params: dict[str, Any] = dict(urllib.parse.parse_qsl(url.query))
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if body.startswith(b"{"):
-            params.update(json.loads(body))
-        else:
-            params.update(urllib.parse.parse_qsl(body.decode()))
+        params.update(_fields(body, self.headers.get("Content-Type") or ""))
         fake.requests.append((method, url.path))
         if (refusal := self._refusal(method, url.path, params)) is not None:
             self._refuse(refusal)
@@ -284,10 +289,7 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(fake.faults.hang_s)
         if method != "GET":
             fake.tap("before")
-        try:
-            status, answer = 200, fake.answer(method, url.path, params, self.headers)
-        except RefusalError as err:
-            status, answer = err.status, {"code": err.code, "message": err.message}
+        status, answer = fake.outcome(method, url.path, params, self.headers)
         if method != "GET":
             fake.tap("after")
         match fault:
@@ -332,6 +334,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Quiet."""
+
+
+def _fields(body: bytes, kind: str) -> dict[str, Any]:
+    """Return what a request's body says: as JSON, as a form, or as one in parts."""
+    if body.startswith(b"{"):
+        return dict(json.loads(body))
+    if not kind.startswith("multipart/"):
+        return dict(urllib.parse.parse_qsl(body.decode()))
+    parts = message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + body)
+    return {
+        str(part.get_param("name", header="Content-Disposition")): bytes(
+            part.get_payload(decode=True)
+        ).decode()
+        for part in parts.walk()
+        if not part.is_multipart()
+    }
 
 
 def _place(book: Book, params: dict[str, Any]) -> BookOrder:

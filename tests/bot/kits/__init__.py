@@ -6,4 +6,5 @@ aster     aster's shapes, of perpetuals and spot
 backpack  backpack's shapes, of perpetuals and spot
 lighter   lighter's shapes
 paradex   paradex's shapes
+served    a kit as a server, for a bot that runs somewhere else
 """
