@@ -57,9 +57,7 @@ def signing_image(bot_image: str, tmp_path_factory: pytest.TempPathFactory) -> I
     script = document.partition("```sh\n")[2].partition("```")[0].partition("docker build")[0]
     script = script.replace("my-fleet-bot:local", bot_image).replace("pip ", f"{sys.executable} -m pip ", 1)
     done = subprocess.run(["sh", "-ec", script], cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode and "pip" in done.stderr:
-        pytest.skip("the signing libraries cannot be downloaded here")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, f"the signing libraries come from PyPI: {done.stderr}"
     tag = f"botfleet-test-signers:{RUN_ID}"
     subprocess.run(["docker", "build", "-q", "-t", tag, "."], cwd=folder / "signers", check=True)
     yield tag
