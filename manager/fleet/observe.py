@@ -1,7 +1,6 @@
 """Observe the fleet: configs, containers as the engine lists them, and supervisors' states."""
 
 from collections.abc import Collection, Mapping
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -33,7 +32,6 @@ from manager.fleet.snapshot import Desired, PlanInput
 from manager.fleet.supervisor_state import SupervisorState
 from manager.i18n import Text
 from manager.typed import TYPE_CHECKING, Any, NamedTuple
-from manager.util.threads import Deferred
 
 if TYPE_CHECKING:
     from manager.engine.client import Engine
@@ -175,14 +173,14 @@ def look(project: Project, engine: "Engine", compared: Collection[str] = ()) -> 
 
     `compared`: whose containers alone are compared with their definitions; all if empty.
     """
-    ahead = Deferred(partial(reading_ahead.read, project))
+    until_read = reading_ahead.begin(project)
     try:
         present = image_of(project.fleet, engine)
     except NotFound:
         present = NO_IMAGE
     skipped = [instance for instance in project.specs if instance not in compared] if compared else ()
     listed = listing.observed(project.fleet.name, engine)
-    ahead.wait()
+    until_read()
     return assemble(project, listed, present, made_before=dict.fromkeys(skipped, ()))
 
 

@@ -105,9 +105,8 @@ def apply(
         if not is_stop:
             run.limit()
         recorded = _record(run, marks, project.fleet_state, given_at)
-        run = run._replace(ahead=instances_json_refresh.ahead(plan.snapshot, plan.touched))
-        outcomes, errors = _act(run, recorded, unmarked, starts)
-        result = _end(run, outcomes, errors)
+        written = instances_json_refresh.ahead(plan.snapshot, plan.touched)
+        result = _end(run, *_act(run, recorded, unmarked, starts), written)
     if healthy_within is None or result.engine_error is not None:
         return result
     return _when_healthy(run, result, healthy_within)
@@ -116,8 +115,7 @@ def apply(
 class _Run(NamedTuple):
     """Hold what each step of a command needs while it has the fleet's lock.
 
-    `info` returns the engine's description of itself, where it was asked for in advance; `ahead` the bots
-    whose pid files were written in advance.
+    `info` returns the engine's description of itself, where it was asked for in advance.
     """
 
     session: Session
@@ -128,7 +126,6 @@ class _Run(NamedTuple):
     on_event: OnEvent
     limit: Limiter
     info: Callable[[], Mapping[str, Any]] | None = None
-    ahead: Callable[[], Mapping[str, int]] = dict
 
     @property
     def is_stop(self) -> bool:
@@ -187,8 +184,15 @@ def _act(
     return outcomes, [error for error in errors if error is not None]
 
 
-def _end(run: _Run, outcomes: list[Outcome[Action]], errors: list[ManagerError]) -> Result:
-    """Observe the fleet again and export it; remove the network of one that is down."""
+def _end(
+    run: _Run,
+    outcomes: list[Outcome[Action]],
+    errors: list[ManagerError],
+    written: Callable[[], Mapping[str, int]],
+) -> Result:
+    """Observe the fleet again and export it; remove the network of one that is down. `written` returns the
+    bots whose pid files were written in advance.
+    """
     change, (snapshot, actions, named, held_back) = run.change, run.plan
     run.held.note_errors(outcome.error for outcome in outcomes)
     is_all = change.command == "down" and named is None
@@ -198,7 +202,7 @@ def _end(run: _Run, outcomes: list[Outcome[Action]], errors: list[ManagerError])
     try:
         with _network_removed(run) if is_all else nullcontext():
             after = _look_after(run.session, snapshot, outcomes)
-            instances_json_refresh.write(after, run.warn, written=run.ahead())
+            instances_json_refresh.write(after, run.warn, written=written())
         compose_notices.after_change(after.project, named, outcomes, run.on_event)
         if change.command == "down" and named is None:
             from manager.ops.execution import orphan_notices
