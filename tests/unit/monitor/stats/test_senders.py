@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 from manager.fleet.supervisor_state import Condition
@@ -195,8 +196,13 @@ def test_what_somebody_else_has_measured_is_not_measured_again_unless_a_bot_is_r
 def test_a_fleet_of_which_nothing_is_new_is_not_looked_through_for_refused_bots_again(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    snapshot, looked_through = Session(sandbox.folder).observe(), []
-    monkeypatch.setattr(senders, "refused", lambda views: looked_through.append(views) or [])
+    snapshot, looked_through = Session(sandbox.folder).observe(), list[Mapping[str, Instance]]()
+
+    def refused(views: Mapping[str, Instance]) -> list[str]:
+        looked_through.append(views)
+        return []
+
+    monkeypatch.setattr(senders, "refused", refused)
     machine = Machine(snapshot)
     looks = Senders(machine.statistics, lambda: machine.now)
     for second in range(51):

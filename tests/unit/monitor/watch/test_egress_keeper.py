@@ -25,11 +25,11 @@ def a_project(sandbox: Sandbox, *, is_limited: bool) -> Project:
 def test_a_fleet_without_rules_is_settled_once(sandbox: Sandbox) -> None:
     keeper, project = EgressKeeper(), a_project(sandbox, is_limited=False)
     assert keeper.is_due(project.fleet), "an alert of an earlier watch may be open"
-    keeper.look_if_due(sandbox.engine, project, ())  # type: ignore[arg-type]
+    keeper.look_if_due(sandbox.engine, project, ())
     assert not keeper.is_due(project.fleet)
     keeper._why = Text("its rules are gone")
     assert keeper.is_due(project.fleet), "they were turned off since"
-    keeper.look_if_due(sandbox.engine, project, ())  # type: ignore[arg-type]
+    keeper.look_if_due(sandbox.engine, project, ())
     assert not keeper.conditions()
 
 
@@ -44,7 +44,7 @@ def test_rules_are_looked_at_every_minute(sandbox: Sandbox, monkeypatch: pytest.
     keeper, project = EgressKeeper(), a_project(sandbox, is_limited=True)
     for _second in range(150):
         is_due, before = keeper.is_due(project.fleet), len(settled_at)
-        keeper.look_if_due(sandbox.engine, project, ())  # type: ignore[arg-type]
+        keeper.look_if_due(sandbox.engine, project, ())
         assert len(settled_at) - before == is_due
         sandbox.clock.sleep(1.0)
     assert [at - settled_at[0] for at in settled_at] == [0.0, EVERY_S, 2 * EVERY_S]
