@@ -134,6 +134,8 @@ class Senders:
         self._looks: deque[tuple[float, Mapping[str, Sample]]] = deque()
         self._taken: Mapping[str, Usage] = NOTHING
         """What somebody else had measured for the last look that was taken from there."""
+        self._refused: tuple[Mapping[str, Instance] | None, bool] = None, False
+        """The instances that were looked through last, and whether any of their bots is refused."""
 
     def look_if_due(self, snapshot: FleetSnapshot, measured: Mapping[str, Usage] = NOTHING) -> None:
         """Take the next sample. `measured`: by somebody else every minute, which is enough while no bot is
@@ -150,9 +152,15 @@ class Senders:
                 return
         waited = self._clock() - last_at
         if waited >= URGENT_EVERY_S and (
-            waited >= (MEASURED_S if measured else EVERY_S) or refused(snapshot.views)
+            waited >= (MEASURED_S if measured else EVERY_S) or self._is_any_refused(snapshot.views)
         ):
             self.look(snapshot.observed.containers.values())
+
+    def _is_any_refused(self, views: Mapping[str, Instance]) -> bool:
+        """Return whether any bot is refused. Asked every second, mostly about the very object of before."""
+        if self._refused[0] is not views:
+            self._refused = views, bool(refused(views))
+        return self._refused[1]
 
     def look(self, containers: Iterable[Container]) -> None:
         """Take a sample. Raises EngineError where the engine has to be asked."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
+from manager.config.fleet import Fleet
 from manager.engine.client import Engine
 from manager.engine.containers import Container
 from manager.errors import EngineError, ManagerError
@@ -28,6 +29,12 @@ class EgressKeeper:
         self._next = 0.0
         self._why: Text | None = None
         self.has_looked = False
+
+    def is_due(self, fleet: Fleet) -> bool:
+        """Return whether `look_if_due` would do anything: what allows it costs a look at the fleet's lock."""
+        if not egress_limiter.concerns(fleet):
+            return self._why is not None or not self.has_looked
+        return time.monotonic() >= self._next
 
     def look_if_due(self, engine: Engine, project: Project, containers: Iterable[Container]) -> None:
         """Look once a minute. Costs one call of iptables, and nothing where `egress` is off."""

@@ -181,8 +181,9 @@ class Watch:
         self._positions.tell_if_due(observer.snapshot, now)
         self._recorder.go_on()
         self._twins.look_if_due(observer.fleet, observer.snapshot)
-        if not observer.why_away and observer.is_firewall_left_alone():
-            snapshot = observer.snapshot
+        snapshot = observer.snapshot
+        is_due = not observer.why_away and self._egress.is_due(snapshot.project.fleet)
+        if is_due and observer.is_firewall_left_alone():
             self._egress.look_if_due(
                 self._session.engine(), snapshot.project, snapshot.observed.containers.values()
             )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from manager.fleet.instance import Instance
 from manager.fleet.observe import FleetSnapshot
 from manager.fleet.session import Session
 from manager.fleet.supervisor_state import Condition
@@ -164,7 +165,7 @@ def test_who_is_refused_for_the_number_of_requests(
 
 
 def test_what_somebody_else_has_measured_is_not_measured_again_unless_a_bot_is_refused(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox,
 ) -> None:
     snapshot = Session(sandbox.folder).observe()
     machine = Machine(snapshot)
@@ -183,7 +184,31 @@ def test_what_somebody_else_has_measured_is_not_measured_again_unless_a_bot_is_r
     machine.now += 100
     looks.look_if_due(snapshot, measured)
     assert machine.asked == len(machine.packets), "nobody measures any longer"
-    monkeypatch.setattr(senders, "refused", lambda _views: [SOL])
+    supervisor = snapshot.views[SOL].supervisor
+    assert supervisor is not None
+    banned = supervisor._replace(health_condition=Condition("exchange_away", {"cause": "rate_limited"}))
+    view = snapshot.views[SOL]._replace(supervisor=banned)
     machine.now += 5
-    looks.look_if_due(snapshot, measured)
+    looks.look_if_due(snapshot._replace(views={**snapshot.views, SOL: view}), measured)
     assert machine.asked == 2 * len(machine.packets)
+
+
+def test_a_fleet_of_which_nothing_is_new_is_not_looked_through_for_refused_bots_again(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot, looked_through = Session(sandbox.folder).observe(), list[Mapping[str, Instance]]()
+
+    def refused(views: Mapping[str, Instance]) -> list[str]:
+        looked_through.append(views)
+        return []
+
+    monkeypatch.setattr(senders, "refused", refused)
+    machine = Machine(snapshot)
+    looks = Senders(machine.statistics, lambda: machine.now)
+    for second in range(51):
+        machine.now = float(second)
+        looks.look_if_due(snapshot)
+    assert len(looked_through) == 1
+    machine.now += 1
+    looks.look_if_due(snapshot._replace(views=dict(snapshot.views)))
+    assert len(looked_through) == 2
