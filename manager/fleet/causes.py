@@ -166,6 +166,13 @@ def _orders_left(view: Instance) -> Text:
     """Return what is known of the orders that a live bot has left."""
     told = view.report.orders_left if view.report is not None else None
     if count := told or leftovers.orders_left(view):
+        if view.status.state == "missing":
+            return Text(
+                "{count} open orders left: cancel them at the exchange, then `manager down {id}` ends this"
+                " note",
+                count=count,
+                id=view.id,
+            )
         return Text("{count} open orders left", count=count)
     if view.spec is None:
         return Text(

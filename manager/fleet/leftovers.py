@@ -64,7 +64,7 @@ def _may_orders_change_it(view: Instance) -> bool:
 def may_have_left_orders(view: Instance) -> bool:
     """Return whether its container is gone, and nothing tells that its live bot has left no order."""
     kept_report = view.report
-    if view.status.state != "missing" or view.tombstone is not None:
+    if view.status.state != "missing" or view.tombstone is not None or _is_settled(view):
         return False
     if view.supervisor is None and (kept_report is None or kept_report.is_previous):
         return False  # it has not run, or not since a start has cleared what the run before has left
@@ -76,8 +76,8 @@ def orders_left(view: Instance) -> int:
     """Return how many orders a live bot that is down has left at its exchange, as was said at its end, or as
     the exchange has said since. While they are being cancelled, that is said instead.
     """
-    is_over = view.status.state in {"stopped", "completed"} or _is_given_up(view)
-    if not is_over or not _is_real(view):
+    is_over = view.status.state in {"stopped", "completed", "missing"} or _is_given_up(view)
+    if not is_over or not _is_real(view) or _is_settled(view):
         return 0
     told = _orders_told_by_last_run(view)
     if told is None and _is_given_up(view) and (cancel := _cancel(view)) is not None:
@@ -91,7 +91,7 @@ def known_orders_left(view: Instance) -> int | None:
     """
     if not _is_real(view) or view.status.own_state not in ENDED:
         return None
-    if is_left_unknown(view) or are_orders_unknown(view):
+    if is_left_unknown(view) or are_orders_unknown(view) or _is_settled(view):
         return None
     if count := orders_left(view):
         return count
@@ -99,6 +99,16 @@ def known_orders_left(view: Instance) -> int | None:
     if cancel is not None and view.status.state == "failed":
         return cancel.open_orders_left
     return _orders_told_by_last_run(view)
+
+
+def _is_settled(view: Instance) -> bool:
+    """Return whether its container is gone, and a person has said since then that nothing is left."""
+    settled_at, kept_report = view.saved.settled_at, view.report
+    if settled_at is None or view.status.state != "missing":
+        return False
+    told_at = (kept_report.orders_told_at or kept_report.at) if kept_report is not None else None
+    began_at = view.supervisor.bot_started_at if view.supervisor is not None else None
+    return all(at is None or at <= settled_at for at in (told_at, began_at))
 
 
 def _is_given_up(view: Instance) -> bool:

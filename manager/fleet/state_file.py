@@ -66,7 +66,8 @@ class InstanceState(NamedTuple):
     `taken_down_at`: when `manager down` last removed its container, in Unix time, for the watch, which also
     looks back to before the last boot. `called_off`: the last `stop` or `down` of it. `stopped_because`,
     `halted_because`: who did that and why, as `kept_text` keeps a message; None for a person.
-    `left_unknown_at`: when its exchange was asked what it has left, until there is an answer.
+    `left_unknown_at`: when its exchange was asked what it has left, until there is an answer. `settled_at`:
+    when a person took down by its name what had no container any more, and so has looked at its exchange.
     """
 
     wish: Wish = "run"
@@ -79,6 +80,7 @@ class InstanceState(NamedTuple):
     stopped_because: object = None
     halted_because: object = None
     left_unknown_at: float | None = None
+    settled_at: float | None = None
 
 
 class FleetState(NamedTuple):
@@ -125,6 +127,11 @@ class FleetState(NamedTuple):
             if self.of(instance).left_unknown_at is not None
         }
         return self._replace(instances={**self.instances, **changed}) if changed else self
+
+    def with_settled(self, instances: Iterable[str], now: float) -> "FleetState":
+        """Return the state after a person has said, by `down` and its name, that nothing is left of each."""
+        changed = {instance: self.of(instance)._replace(settled_at=now) for instance in instances}
+        return self._replace(instances={**self.instances, **changed})
 
     def with_resumed(self, instances: Iterable[str]) -> "FleetState":
         """Return the state after `resume`: those that ran should run, the others are as before the halt."""
@@ -276,7 +283,7 @@ def save(path: Path, state: FleetState) -> None:
 
 def _encoded(state: InstanceState) -> dict[str, Any]:
     refused, ended, content = state.refused, state.called_off, state._asdict()
-    for name in ("stopped_because", "halted_because", "left_unknown_at"):
+    for name in ("stopped_because", "halted_because", "left_unknown_at", "settled_at"):
         if content[name] is None:
             del content[name]
     return {
@@ -336,6 +343,7 @@ def _decoded(raw: Any) -> FleetState:
             stopped_because=values.get("stopped_because"),
             halted_because=values.get("halted_because"),
             left_unknown_at=_number(values.get("left_unknown_at")),
+            settled_at=_number(values.get("settled_at")),
         )
     return FleetState(
         str(raw["fleet"]), instances, {str(key): str(value) for key, value in raw["ids"].items()}

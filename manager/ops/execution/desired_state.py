@@ -95,6 +95,8 @@ def state_change(
         if change.command == "down":
             after = after.with_removed(asked, time.time(), moment.now())
             after = after.with_left_known(_known_by_word(plan_input, named))
+            gone = [one for one in named or () if one not in plan_input.containers and one in wishes]
+            after = after.with_settled(gone, time.time())
         after = after.with_registered(starting, formatting.iso(time.time()))
         return after.with_ports(open_ports)
 

@@ -559,8 +559,32 @@ def test_a_later_answer_ends_that_whoever_asks(live: Sandbox, command: str) -> N
     live.transcript("halt")
     live.bots.answers["bp_sol_01"] = RESTING
     assert NAMED in live.transcript(command)
-    assert shown(live) == ("off" if command == "down" else "bad", True)
+    assert shown(live) == ("bad", True)
     assert "unknown what is left" not in live.transcript("ps")
+
+
+def test_orders_that_are_known_stay_loud_without_a_container_until_a_person_has_looked(live: Sandbox) -> None:
+    """They were a calm row with a note."""
+    live.transcript("up")
+    live.engine.after("stop", lambda: confirmed(live), of=SOL)
+    live.bots.answers.clear()
+    live.transcript("halt")
+    live.bots.answers["bp_sol_01"] = RESTING
+    live.transcript("down")
+    note = "2 open orders left: cancel them at the exchange, then `manager down bp_sol_01` ends this note"
+    for command in ("ps", "down", "stop", "down bp_eth_02"):
+        live.transcript(command)
+        assert (shown(live)[0], status(live)["open_orders_left"]) == ("bad", 2), command
+        assert note in live.transcript("ps")
+    live.transcript("down bp_sol_01")
+    assert (shown(live), status(live)["open_orders_left"]) == (("off", False), None)
+    live.transcript("resume", "start bp_sol_01")
+    live.engine.after("stop", lambda: confirmed(live), of=SOL)
+    live.clock.sleep(1)
+    live.bots.answers["bp_sol_01"] = RESTING
+    live.bots.answers.clear()
+    live.transcript("halt", "down")
+    assert shown(live)[0] == "bad", "that was said of the run before"
 
 
 def test_a_position_that_is_looked_at_is_no_word_of_the_orders(live: Sandbox) -> None:
