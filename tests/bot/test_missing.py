@@ -2,22 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from typing import cast
 
 import pytest
 
-from gridbot.model.types import Fill, Order, OrderRequest, Side
+from gridbot.exchanges.exchange import Exchange
+from gridbot.model.types import ExchangeOrder, Fill, Order, OrderRequest, Side
 from gridbot.store.store import Store
 from gridbot.trading.history_reads import ALL_WHILE_BEHIND_S, MANY, OVERLAP_S, HistoryReads
-from gridbot.trading.missing import LOST_AFTER_S, MISSING, MissingOrders
+from gridbot.trading.missing import LOST_AFTER_S, MISSING, MissingOrders, find_missing
 
 NOW = 1_000_000.0
 
 pytestmark = pytest.mark.usefixtures("live_run")
 
 
-def an_order(store: Store) -> Order:
-    return store.new_order(OrderRequest("L1", Side.BUY, Decimal(99), Decimal(1), 1, post_only=True), NOW)
+def an_order(store: Store, level: str = "L1") -> Order:
+    return store.new_order(OrderRequest(level, Side.BUY, Decimal(99), Decimal(1), 1, post_only=True), NOW)
+
+
+class ByClientId:
+    """An exchange that knows its orders by their client ids alone, and counts how often it is asked."""
+
+    def __init__(self, known: dict[int, ExchangeOrder]) -> None:
+        self.known, self.asked = known, list[int]()
+
+    def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, ExchangeOrder | None]]:
+        self.asked.append(len(orders))
+        for order in orders:
+            yield order, None if order.exchange_id else self.known.get(order.client_id)
+
+
+def test_what_is_unknown_by_its_id_is_asked_for_together_by_client_ids(store: Store) -> None:
+    orders = []
+    for number in range(3):
+        order = an_order(store, f"L{number}")
+        store.confirm(order.client_id, f"answered-{number}")
+        orders.append(store.order(order.client_id) or order)
+    row = ExchangeOrder(
+        "listed-1", orders[1].client_id, Side.BUY, Decimal(99), Decimal(1), Decimal(0), open=True
+    )
+    exchange = ByClientId({row.client_id or 0: row})
+    results = list(find_missing(store, cast(Exchange, exchange), orders))
+    assert results == [(order, row if order is orders[1] else None) for order in orders]
+    assert exchange.asked == [3, 3]
 
 
 def test_what_was_missing_while_there_was_no_list_is_waited_for_anew(store: Store) -> None:

@@ -24,11 +24,18 @@ def find_missing(
 
     It may know none by the id that it has answered, and have the order under another one.
     """
+    lacking = []
     for order, row in exchange.find(orders):
-        if row is not None or order.exchange_id is None:
+        if row is None and order.exchange_id is not None:
+            lacking.append(order)
+        else:
             yield order, row
-            continue
-        [(_, namesake)] = exchange.find([replace(order, exchange_id=None)])
+    if not lacking:
+        return
+    by_client_id = {order.client_id: order for order in lacking}
+    # Together: one list may tell of them all.
+    for asked, namesake in exchange.find([replace(order, exchange_id=None) for order in lacking]):
+        order = by_client_id[asked.client_id]
         is_own = (
             isinstance(namesake, ExchangeOrder)
             and namesake.client_id == order.client_id
