@@ -168,7 +168,7 @@ def test_an_outage_is_degraded_and_ends_by_itself(
     assert began - 2 < params["since"] < began + 5
     assert health(bot) == (200, "degraded", "exchange_away")
     assert bot.get("/health/detailed")[0] == 200
-    assert bot.status()["last_tick_age"] < 2
+    bot.wait_for(lambda: bot.status()["last_tick_age"] < 2)
     fake.book.move(Decimal(148))
     time.sleep(1)
     assert health(bot)[0] == 200

@@ -294,7 +294,7 @@ def test_next_at_is_when_the_bot_is_started(box: Box) -> None:
     os.kill(first["bot_pid"], signal.SIGKILL)
     announced = box.until("restarting")["restarts"]["next_at"]
     second = box.until("running", total=1)
-    assert -0.1 <= second["bot_started_at"] - announced < 3, "late on a busy machine, never early"
+    assert -0.1 <= second["bot_started_at"] - announced < 30, "late on a busy machine, never early"
     assert second["restarts"]["next_at"] is None
 
 
