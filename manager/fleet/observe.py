@@ -173,7 +173,7 @@ def look(project: Project, engine: "Engine", compared: Collection[str] = ()) -> 
 
     `compared`: whose containers alone are compared with their definitions; all if empty.
     """
-    until_read = reading_ahead.begin(project)
+    until_read = reading_ahead.begin(project, compared or project.specs)
     try:
         present = image_of(project.fleet, engine)
     except NotFound:
@@ -241,7 +241,7 @@ def assemble(
     held_back = frozenset(one.instance for one in containers.values() if one.config_file in kept_files)
     statuses = _statuses(fleet, containers, supervisors, {*project.specs, *held_back})
     env_values = env_file_values.of_project(project, for_all, is_bundled_bot=image.has_bundled_bot(fleet))
-    wanted = _desired(project, observed, wanted_before, for_all, env_values)
+    wanted = _desired(project, observed, wanted_before, for_all, env_values, made_before)
     moved = container_folder.moved(fleet, containers, supervisors)
     made = _drifts(project, containers, supervisors, {*moved, *made_before}, image)
     made |= {instance: drift for instance, drift in made_before.items() if drift and instance in containers}
@@ -298,16 +298,18 @@ def _desired(
     known: Mapping[str, Desired],
     for_all: Mapping[str, str],
     env_values: Mapping[str, Mapping[str, str]],
+    uncompared: Collection[str],
 ) -> dict[str, Desired]:
-    """Return what each config asks for. `known`: the desired containers that are known already."""
+    """Return what each config asks for. `known`: the desired containers that are known already;
+    `uncompared`: whose env files are not looked at.
+    """
     fleet = project.fleet
     hashes = project.loaded.config_hashes  # once: it goes through all configs
 
     def desired(instance: str, spec: InstanceSpec) -> Desired:
         values = env_values[instance]
-        is_changed = instance in observed.containers and env_file_values.differ(
-            project, spec, for_all, values
-        )
+        is_compared = instance in observed.containers and instance not in uncompared
+        is_changed = is_compared and env_file_values.differ(project, spec, for_all, values)
         return Desired(
             instance,
             hashes.get(instance) or config_hash(spec, fleet),

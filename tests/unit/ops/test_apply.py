@@ -9,10 +9,11 @@ import pytest
 
 from manager.cli import report
 from manager.config.fleet import Fleet
+from manager.config.spec import InstanceSpec
 from manager.engine import compose_name
 from manager.engine.containers import Container
 from manager.errors import ManagerError
-from manager.fleet import definition_drift, halt_mark, lock, old_daemon_guard, start_lock
+from manager.fleet import definition_drift, env_file, halt_mark, lock, old_daemon_guard, start_lock
 from manager.fleet import project as projects
 from manager.fleet.container_folder import ForeignFolder
 from manager.fleet.observe import FleetSnapshot
@@ -222,16 +223,21 @@ def test_only_the_containers_that_a_command_is_about_are_compared_with_their_def
 ) -> None:
     """Comparing all of 40 is a third of the work of a restart of one."""
     sandbox.transcript("up")
-    noted = set()
+    noted, noted_env = set(), set()
 
     def drift(container: Container, *rest: Any) -> Any:
         noted.add(container.instance)
         return real(container, *rest)
 
-    real = definition_drift.drift
+    def env_differs(spec: InstanceSpec, *rest: Any) -> Any:
+        noted_env.add(spec.id)
+        return real_env(spec, *rest)
+
+    real, real_env = definition_drift.drift, env_file.env_differs
     monkeypatch.setattr(definition_drift, "drift", drift)
+    monkeypatch.setattr(env_file, "env_differs", env_differs)
     sandbox.run(line)
-    assert noted == compared
+    assert (noted, noted_env) == (compared, compared)
 
 
 def test_a_start_that_does_not_end_is_reported_by_a_forced_stop(sandbox: Sandbox) -> None:
