@@ -18,6 +18,7 @@ ORDER_COLUMNS = (
 PURCHASES = 20
 # A fill that is the difference of an order's totals has an id of its own that begins so.
 TOTAL = "total:"
+AFTER_TOTAL = "total;"
 ORDER_NAMES = ORDER_COLUMNS.split(", ")
 
 
@@ -102,10 +103,17 @@ class OrderReader:
         if fill.qty <= order.remaining:
             return False
         known = self._db.execute(
-            "SELECT 1 FROM trades WHERE exchange_id = ? AND (trade_id = ? OR trade_id LIKE ?)",
-            (fill.exchange_id, fill.trade_id, f"{TOTAL}%"),
+            "SELECT 1 FROM trades WHERE trade_id = ? AND exchange_id = ?", (fill.trade_id, fill.exchange_id)
         )
-        return known.fetchone() is None
+        return known.fetchone() is None and not self.is_counted_by_total(fill.exchange_id)
+
+    def is_counted_by_total(self, exchange_id: str) -> bool:
+        """Tell whether a fill of this order was booked as a difference of its totals."""
+        row = self._db.execute(  # by the table's key: thousands of executions may be listed again
+            "SELECT 1 FROM trades WHERE trade_id >= ? AND trade_id < ? AND exchange_id = ?",
+            (TOTAL, AFTER_TOTAL, exchange_id),
+        ).fetchone()
+        return row is not None
 
     def open_order_identities(self) -> set[str]:
         """Return the identities of the runs whose orders may be open now."""

@@ -21,7 +21,7 @@ from typing import Any
 from gridbot.model.types import ZERO, Fill, Funding, Market, Order, OrderRequest, as_text
 from gridbot.store.database import LIVE, OPENING_PNL, open_for_writing, transaction
 from gridbot.store.ledger import Ledger, apply_fill, position_change
-from gridbot.store.order_reader import TOTAL, OrderReader
+from gridbot.store.order_reader import OrderReader
 from gridbot.store.samples import Samples
 
 # The note of a live order that the exchange has accepted without telling its own id of it.
@@ -349,13 +349,6 @@ class Store(OrderReader):
             sum((Decimal(row["price"]) * Decimal(row["qty"]) for row in rows), ZERO),
             sum((Decimal(row["fee"]) for row in rows), ZERO),
         )
-
-    def is_counted_by_total(self, exchange_id: str) -> bool:
-        """Tell whether a fill of this order was booked as a difference of its totals."""
-        row = self._db.execute(
-            "SELECT 1 FROM trades WHERE exchange_id = ? AND trade_id LIKE ?", (exchange_id, f"{TOTAL}%")
-        ).fetchone()
-        return row is not None
 
     def _move_cell(self, cell: int, change: Decimal) -> None:
         key = (self.run_id, self.generation, cell)
