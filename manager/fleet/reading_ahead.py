@@ -20,9 +20,11 @@ def begin(project: Project, compared: Collection[str]) -> Callable[[], object]:
     is_over.acquire()
 
     def read() -> None:
-        with suppress(Exception):  # whoever looks at them afterwards meets the same
-            _read(project, compared)
-        is_over.release()
+        try:
+            with suppress(Exception):  # whoever looks at them afterwards meets the same
+                _read(project, compared)
+        finally:
+            is_over.release()
 
     try:
         start_new_thread(read, ())

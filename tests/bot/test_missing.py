@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import cast
 
 import pytest
 
 from gridbot.exchanges.exchange import Exchange
-from gridbot.model.types import ExchangeOrder, Fill, Order, OrderRequest, Side
+from gridbot.model.types import ExchangeOrder, Fill, Order, OrderRequest, Side, UnreadableOrder
 from gridbot.store.store import Store
 from gridbot.trading.history_reads import ALL_WHILE_BEHIND_S, MANY, OVERLAP_S, HistoryReads
 from gridbot.trading.missing import LOST_AFTER_S, MISSING, MissingOrders, find_missing
@@ -26,10 +26,10 @@ def an_order(store: Store, level: str = "L1") -> Order:
 class ByClientId:
     """An exchange that knows its orders by their client ids alone, and counts how often it is asked."""
 
-    def __init__(self, known: dict[int, ExchangeOrder]) -> None:
+    def __init__(self, known: Mapping[int, ExchangeOrder | UnreadableOrder]) -> None:
         self.known, self.asked = known, list[int]()
 
-    def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, ExchangeOrder | None]]:
+    def find(self, orders: Sequence[Order]) -> Iterator[tuple[Order, ExchangeOrder | UnreadableOrder | None]]:
         self.asked.append(len(orders))
         for order in orders:
             yield order, None if order.exchange_id else self.known.get(order.client_id)
@@ -48,6 +48,26 @@ def test_what_is_unknown_by_its_id_is_asked_for_together_by_client_ids(store: St
     results = list(find_missing(store, cast(Exchange, exchange), orders))
     assert results == [(order, row if order is orders[1] else None) for order in orders]
     assert exchange.asked == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("exchange_id", "is_another", "is_there"),
+    [("listed-1", False, True), ("listed-1", True, False), (None, False, False)],
+    ids=["its own row", "another's", "nothing but that lists go no further back"],
+)
+def test_a_row_under_another_id_that_cannot_be_read_is_not_that_there_is_none(
+    store: Store, exchange_id: str | None, is_another: bool, is_there: bool
+) -> None:
+    """Its level would be bought again."""
+    order = an_order(store)
+    store.confirm(order.client_id, "answered")
+    order = store.order(order.client_id) or order
+    client_id = order.client_id + is_another
+    row = UnreadableOrder(exchange_id, client_id, "it has no side")
+    exchange = ByClientId({order.client_id: row})
+    assert list(find_missing(store, cast(Exchange, exchange), [order])) == [
+        (order, row if is_there else None)
+    ]
 
 
 def test_what_was_missing_while_there_was_no_list_is_waited_for_anew(store: Store) -> None:

@@ -36,10 +36,14 @@ def find_missing(
     # Together: one list may tell of them all.
     for asked, namesake in exchange.find([replace(order, exchange_id=None) for order in lacking]):
         order = by_client_id[asked.client_id]
+        if isinstance(namesake, UnreadableOrder):  # its own row, which tells too little, is not none
+            is_its_row = namesake.exchange_id is not None and namesake.client_id == order.client_id
+            yield order, namesake if is_its_row else None
+            continue
         is_own = (
-            isinstance(namesake, ExchangeOrder)
+            namesake is not None
             and namesake.client_id == order.client_id
-            and namesake.qty == order.qty
+            and namesake.qty in (None, order.qty)
             and order.matches(namesake)
             and not store.has_exchange_id(namesake.exchange_id)
         )
