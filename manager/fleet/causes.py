@@ -11,7 +11,7 @@ from manager.fleet import doing, leftovers, supervisor_messages
 from manager.fleet.instance import Instance
 from manager.fleet.state_file import InstanceState
 from manager.fleet.status import PAUSED
-from manager.fleet.supervisor_state import Cancel, SupervisorState
+from manager.fleet.supervisor_state import Cancel, LastExit, SupervisorState
 from manager.i18n import Text, _, joined, listed, mark
 from manager.util import formatting, kept_text
 
@@ -151,7 +151,7 @@ def of_last_exit(view: Instance) -> Text | None:
     last_exit = view.supervisor.last_exit if view.supervisor is not None else None
     if last_exit is None:
         return None
-    words = _last_line(last_exit.stderr_tail)
+    words = _last_line_of(last_exit)
     return Text("{why}: {quoted}", why=last_exit.message, quoted=words) if words else last_exit.message
 
 
@@ -247,7 +247,7 @@ def cause(view: Instance) -> str:
 
 
 def last_words(view: Instance) -> str:
-    """Return why the bot ended: its final report's reason, else its last log line without stamp and level."""
+    """Return why the bot ended: its final report's reason, else its last log line."""
     kept_report, supervisor = view.report, view.supervisor
     if (
         kept_report is not None
@@ -257,12 +257,17 @@ def last_words(view: Instance) -> str:
         and kept_report.report.reason
     ):
         return kept_report.report.reason
-    lines = (
-        supervisor.last_exit.stderr_tail
-        if supervisor is not None and supervisor.last_exit is not None
-        else ()
-    )
-    return _last_line(lines)
+    last_exit = supervisor.last_exit if supervisor is not None else None
+    return "" if last_exit is None else _last_line_of(last_exit)
+
+
+def _last_line_of(last_exit: LastExit) -> str:
+    """Return the last line of a bot that has ended: of one that was killed with its stamp, as it could not
+    say why. What it warned of may be long past.
+    """
+    if last_exit.signal is not None:
+        return next((line.strip() for line in reversed(last_exit.stderr_tail) if line.strip()), "")
+    return _last_line(last_exit.stderr_tail)
 
 
 def _last_line(lines: Sequence[str]) -> str:

@@ -94,6 +94,23 @@ FIRST_TOLD: dict[str, tuple[Callable[[Browser], None], str]] = {
 }
 
 
+def test_a_session_that_is_over_takes_no_step_back(page: Browser, served: Served) -> None:
+    """It would be taken instead of opening what is being opened just then: the link of the next sign-in."""
+    show(page)
+    stepped = page.run("(window.stepped = 0, history.back = () => (window.stepped += 1), history.length)")
+    served.app_state.session_store._sessions.clear()
+    press(page, "7 d", "dialog")
+    page.wait(lambda: "the session is over" in page.text("main"))
+    time.sleep(0.5)  # the dialog tells later that it is closed
+    assert (page.run("window.stepped"), page.run("history.length")) == (0, stepped)
+    assert hash_of(page) == "#bot=bp_sol_01"
+    page.run("(document.querySelector('.sign-in input').value = arguments[0], 1)", served.links[-1])
+    page.run("(document.querySelector('.sign-in button').click(), 1)")
+    page.wait(lambda: page.count("dialog .actions") == 1)
+    assert page.text("dialog h2") == "bp_sol_01"
+    page.complaints()
+
+
 @pytest.mark.parametrize("what", FIRST_TOLD)
 def test_a_session_that_is_over_is_said_whatever_is_open(page: Browser, served: Served, what: str) -> None:
     """Although the stream of events has not been told yet."""

@@ -95,12 +95,15 @@ def of_instances(
 def _with_orders(condition: Condition, view: Instance, left: int | None) -> Condition:
     """Add which orders may still be open, because they need attention first."""
     cancel = view.supervisor.cancel if view.supervisor is not None else None
-    if view.mode != "live" or left == 0 or view.status.own_state == "running":
+    if view.mode != "live" or view.status.own_state == "running":
         return condition
-    if cancel is not None and condition.kind == "failed":
+    # where no order is left, the copy of the report has it a moment before the program's end is told
+    if cancel is not None and condition.kind == "failed" and (left != 0 or cancel.state != "failing"):
         return condition._replace(
             text=Text("{what}; {orders}", what=condition.text, orders=causes.cancel_text(cancel))
         )
+    if left == 0:
+        return condition
     where = {"exchange": view.exchange or "?", "symbol": view.symbol or "?"}
     if left is None:
         text = Text(

@@ -283,7 +283,9 @@ function close() {
 
 parts.detail.addEventListener("close", () => {
   giveBack(parts.detail);
-  if (parts.detail.open || !location.hash.startsWith("#bot=")) return; // this event comes late: it may be open again
+  // this event comes late: it may be open again. Where the session is over the address stays, for whoever signs in next;
+  // and a step back would take the place of another page that is being opened.
+  if (parts.detail.open || !session.isOn || !location.hash.startsWith("#bot=")) return;
   if (history.state?.isOpened) history.back(); // or each bot that was looked at would be one step back more
   else history.replaceState(null, "", "/");
 });

@@ -212,6 +212,32 @@ def test_a_live_bot_that_its_stop_had_to_kill_may_have_left_orders(
     assert "orders" not in causes.note(on_paper)
 
 
+@pytest.mark.parametrize(
+    ("signal", "words"),
+    [
+        (None, "the exchange is out of reach"),
+        ("SIGKILL", "2026-12-01 12:39:20 WARNING the exchange is out of reach"),
+    ],
+)
+def test_what_a_killed_bot_has_last_warned_of_is_told_with_its_time(
+    tmp_path: Path, signal: str | None, words: str
+) -> None:
+    """It may be long past: a bot that is killed cannot say why."""
+    line = "2026-12-01 12:39:20 WARNING the exchange is out of reach"
+    last_exit = {
+        "code": None if signal else 1,
+        "signal": signal,
+        "oom": False,
+        "killed": False,
+        "at": NOW,
+        "why": "ended",
+        "stderr_tail": [line, ""],
+    }
+    view = a_view(tmp_path, "failed", None, why="ended", last_exit=last_exit)
+    assert causes.last_words(view) == words
+    assert causes.note(view) == f"ended: {words}"
+
+
 @pytest.mark.parametrize("state", ["completed", "failed"])
 @pytest.mark.parametrize(
     ("report", "orders_left", "severity", "note"),

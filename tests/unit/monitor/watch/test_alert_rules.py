@@ -514,6 +514,23 @@ def test_a_failed_live_bots_orders_are_known_to_be_cancelled() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ("confirmed", "; its orders are cancelled"),
+        ("running", "; its orders are being cancelled"),
+        ("failing", ""),  # its last word was that none is left
+    ],
+)
+def test_that_its_orders_are_cancelled_is_said_although_its_report_has_it_by_then(
+    state: str, expected: str
+) -> None:
+    """What the program has confirmed is in the report's copy before the end of its run is told."""
+    view = live(a_view("failed", why="SIGKILL", cancel={**CANCELLED, "state": state}))
+    (fault,) = alert_rules.of_instances({view.id: view}, NO_HISTORY, {}, RULES, NOW, {view.id: 0})
+    assert str(fault.text) == f"bp_sol_01 failed: SIGKILL{expected}"
+
+
 ENDED = {**EXIT, "at": NOW - 500}
 STATUS_503 = {"code": "http_status", "params": {"status": 503, "detail": ""}}
 NO_ANSWER = {"code": "no_answer", "params": {"seconds": 5}}
