@@ -31,7 +31,7 @@ LOCAL = frozenset(
 )
 """File systems on which all writing goes through this kernel, so that it sees it."""
 
-IN_MODIFY, IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE = 0x2, 0x40, 0x80, 0x100, 0x200
+IN_MODIFY, IN_ATTRIB, IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE = 0x2, 0x4, 0x40, 0x80, 0x100, 0x200
 IN_DELETE_SELF, IN_MOVE_SELF, IN_UNMOUNT, IN_Q_OVERFLOW, IN_IGNORED = 0x400, 0x800, 0x2000, 0x4000, 0x8000
 IN_ONLYDIR, IN_DONT_FOLLOW, IN_ISDIR = 0x1000000, 0x2000000, 0x40000000
 OF_ITSELF = IN_DELETE_SELF | IN_MOVE_SELF
@@ -48,9 +48,13 @@ NONE, ROOM = "", "\0"
 
 
 class FolderWatch:
-    """Watch folders, for one thread. It is closed when it is forgotten."""
+    """Watch folders, for one thread. It is closed when it is forgotten.
 
-    def __init__(self) -> None:
+    `sees_times`: whether a file of which only the times, the owner or the mode change counts as well.
+    """
+
+    def __init__(self, *, sees_times: bool = False) -> None:
+        self._mask = OF_FOLDER | (IN_ATTRIB if sees_times else 0)
         self._folders: Mapping[str, str] = {}
         self._keys: Mapping[str, str] = {}
         """Path → key."""
@@ -115,7 +119,7 @@ class FolderWatch:
         if (identity := _identity(folder)) is None:
             self._seen[key] = None
             return
-        number = self._kernel.watch(folder, OF_FOLDER)
+        number = self._kernel.watch(folder, self._mask)
         if number is None or number in self._of_watch or number in self._parents:
             return
         self._of_watch[number] = key

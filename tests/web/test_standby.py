@@ -141,7 +141,7 @@ def test_it_refuses_once_a_file_of_the_manager_is_another_one(tmp_path: Path, ca
         assert standby.run(EITHER_WAY, ["ps"]).code == NO_ENGINE
 
 
-@pytest.mark.parametrize("change", ["written", "copied", "renamed", "new", "removed", "room"])
+@pytest.mark.parametrize("change", ["written", "copied", "touched", "renamed", "new", "removed", "room"])
 def test_code_that_is_no_longer_there_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
@@ -163,6 +163,8 @@ def test_code_that_is_no_longer_there_is_noticed(
             times = file.stat()
             file.write_text("next")
             os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+        case "touched":
+            os.utime(file)
         case "renamed":
             file.rename(room / "done.py")
         case "new":

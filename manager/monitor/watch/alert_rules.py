@@ -97,24 +97,18 @@ def _with_orders(condition: Condition, view: Instance, left: int | None) -> Cond
     cancel = view.supervisor.cancel if view.supervisor is not None else None
     if view.mode != "live" or view.status.own_state == "running":
         return condition
-    # where no order is left, the copy of the report has it a moment before the program's end is told
+    # the copy of the report has that none is left a moment before the program's end is told
     if cancel is not None and condition.kind == "failed" and (left != 0 or cancel.state != "failing"):
-        return condition._replace(
-            text=Text("{what}; {orders}", what=condition.text, orders=causes.cancel_text(cancel))
-        )
+        text = Text("{what}; {orders}", what=condition.text, orders=causes.cancel_text(cancel))
+        return condition._replace(text=text)
     if left == 0:
         return condition
-    where = {"exchange": view.exchange or "?", "symbol": view.symbol or "?"}
+    known = {"what": condition.text, "exchange": view.exchange or "?", "symbol": view.symbol or "?"}
     if left is None:
-        text = Text(
-            "{what}; it did not report its orders: check {exchange}, {symbol}", what=condition.text, **where
-        )
+        text = Text("{what}; it did not report its orders: check {exchange}, {symbol}", **known)
     else:
         text = Text(
-            "{what}; it reported {count} open orders left: check {exchange}, {symbol}",
-            what=condition.text,
-            count=left,
-            **where,
+            "{what}; it reported {count} open orders left: check {exchange}, {symbol}", count=left, **known
         )
     return condition._replace(text=text)
 
