@@ -90,7 +90,7 @@ class Lighter(Kit):
             asked = json.loads(params["tx_info"])
             assert asked["api_key_index"] == 2
             if params["tx_type"] == CANCEL:
-                self.book.cancel(str(asked["order_index"]))
+                self.book.cancel(self._open_order(asked["order_index"]))
             elif params["tx_type"] == CANCEL_ALL:
                 if asked["time_in_force"] == 0:  # at once
                     self.book.cancel_all()
@@ -128,6 +128,10 @@ class Lighter(Kit):
             other = {"market_id": 1, "symbol": "BTC", "sign": 1, "position": "0.5", "position_value": "9"}
             return {"accounts": [{"index": ACCOUNT, "positions": [other, {**own, "position_value": "1"}]}]}
         raise AssertionError((path, params))
+
+    def _open_order(self, index: int) -> str:
+        """Find what is cancelled by its number or its client's; ccxt 4.5.90 sends either: unverified."""
+        return next((one.id for one in self.book.open_orders() if index == one.client_id), str(index))
 
     def _create(self, asked: dict[str, Any]) -> None:
         is_market, time_in_force = asked["order_type"] == 1, asked["time_in_force"]

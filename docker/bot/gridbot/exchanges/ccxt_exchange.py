@@ -200,8 +200,9 @@ class CcxtExchange(CcxtCalls):
         return {}
 
     def cancel(self, order: Order) -> None:
+        named = {} if order.exchange_id else {"clientOrderId": self._client_id(order)}
         try:
-            self._cancel(self._api.cancel_order, order.exchange_id, self._symbol, json=False)
+            self._cancel(self._api.cancel_order, order.exchange_id, self._symbol, named, json=False)
         except RejectedError as err:
             is_missing = isinstance(err, NotFoundError)
             if not self._answers.is_ended_order(str(err.__cause__), is_missing=is_missing):

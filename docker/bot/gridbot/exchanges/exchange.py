@@ -57,7 +57,8 @@ class Exchange(Protocol):
         """
 
     def cancel(self, order: Order) -> None:
-        """Cancel an open order. An order that is no longer open is not an error.
+        """Cancel an open order, by its client id where that alone is known. One that is no longer open is no
+        error.
 
         After RejectedError it may rest.
         """

@@ -10,18 +10,21 @@ from math import prod
 from typing import Any
 
 # Numbers that are no id: two rows with one of them are not the same.
+MOST_DIGITS = 15  # before the point: with the twelve after it that the ledger keeps, as many as are exact
 NO_ID = re.compile(r"[+-]?0+(\.0*)?|nan|[+-]?inf(inity)?", re.IGNORECASE)
 
 
 def decimal(value: Any) -> Decimal | None:
-    """Return `value` as an exact number, None for one that is left out, empty or no number."""
+    """Return `value` as an exact number, None for one that is left out, empty, no number, or beyond all that
+    is traded.
+    """
     if value is None or value == "":
         return None
     try:
         number = Decimal(str(value))
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    return number if number.is_finite() and number.adjusted() < MOST_DIGITS else None
 
 
 def positive(value: Any) -> Decimal | None:

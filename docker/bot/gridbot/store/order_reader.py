@@ -55,8 +55,11 @@ class OrderReader:
         return self._orders_where("state = 'canceled' AND updated_at >= ?", (since,))
 
     def first_unfilled(self, run_id: int) -> float | None:
-        """Return when the first order of a run was sent that was cancelled, or given up; None without one."""
-        query = "SELECT min(created_at) FROM orders WHERE run_id = ? AND state IN ('canceled', 'absent')"
+        """Return when the first order of a run was sent that was cancelled, given up or refused; None without
+        one. One that was refused in words unknown here may rest all the same.
+        """
+        ended = "'canceled', 'absent', 'rejected'"
+        query = f"SELECT min(created_at) FROM orders WHERE run_id = ? AND state IN ({ended})"
         value = self._db.execute(query, (run_id,)).fetchone()[0]
         return None if value is None else float(value)
 

@@ -332,7 +332,7 @@ class Reconciler:
             is_booked = exchange_order.filled is not None and exchange_order.filled <= order.filled
             if is_booked or self._is_fill_known(order, exchange_order, now, result):
                 self._close(order, exchange_order, result)
-        self._strays.give_up(lost, result, now)
+        self._strays.give_up(lost, self._accepted, result, now)
 
     def _is_fill_known(
         self, order: Order, exchange_order: ExchangeOrder, now: float, result: Reconciliation

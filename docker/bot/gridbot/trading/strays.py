@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from gridbot.exchanges.exchange import Exchange
 from gridbot.model.errors import RejectedError, UnauthorizedError
@@ -35,16 +35,20 @@ class Strays:
             if client_id not in result.listed and (self._has_ended(order) or self._is_cancelled(order, now)):
                 del self._reopened[client_id]
 
-    def give_up(self, orders: Sequence[Order], result: Reconciliation, now: float) -> None:
+    def give_up(
+        self, orders: Sequence[Order], accepted: Collection[int], result: Reconciliation, now: float
+    ) -> None:
         """Close orders that no list has. Raises ExchangeError.
 
-        One that was accepted may rest all the same. It is cancelled before, and stays live where that fails.
+        One that was accepted, which the client ids `accepted` were without an id, may rest all the same. It
+        is cancelled before, and stays live where that fails.
         """
         for order in orders:
-            was_accepted = order.exchange_id is not None
+            is_named = order.exchange_id is not None
+            was_accepted = is_named or order.client_id in accepted
             if was_accepted and not self._is_cancelled(order, now):
                 continue
-            self._store.close_order(order.client_id, "canceled" if was_accepted else "absent", "not found")
+            self._store.close_order(order.client_id, "canceled" if is_named else "absent", "not found")
             result.has_given_up |= was_accepted
             result.unsettled -= 1
 
@@ -66,7 +70,7 @@ class Strays:
     def _is_refused_for_long(self, order: Order, why: str, now: float) -> bool:
         if order.client_id not in self._refused_since:
             text = "order %s is in no list of the exchange, which refuses to cancel it: %s"
-            log.warning(text, order.exchange_id, why)
+            log.warning(text, order.exchange_id or order.client_id, why)
         # A clock that was set back begins anew.
         since = min(self._refused_since.get(order.client_id, now), now)
         self._refused_since[order.client_id] = since
