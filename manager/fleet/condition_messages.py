@@ -26,6 +26,9 @@ SENTENCES: Mapping[tuple[str, str], str] = {
     ("orders_refused", "other"): mark("the exchange refuses every order: {error}"),
     ("ledger_differs", ""): mark("the account holds {account}, but its trades make {ledger}"),
     ("ledger_differs", "unreadable"): mark("what the account holds cannot be read: {error}"),
+    ("ledger_differs", "unknown_orders"): mark(
+        "what {count} of its orders have filled is unknown: nothing is placed at their levels"
+    ),
     ("ledger_differs", "socket"): mark(
         "the websocket reported a fill that the exchange does not list ({error});"
         " the order that was sent for it is being cancelled"

@@ -4,19 +4,24 @@ order stands there only once the one before is cancelled.
 
 from __future__ import annotations
 
+import copy
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gridbot.model.condition import Code
+from tests.bot.kits.apex import Apex
+from tests.bot.kits.backpack import Backpack, BackpackSpot
 from tests.bot.kits.kit import Kit, Run
 from tests.bot.kits.lighter import Lighter
 from tests.bot.kits.paradex import Paradex
-from tests.bot.test_senseless_values_kits import spoil
+from tests.bot.test_senseless_values_kits import FILLED, QUANTITY, changed, spoil
 
 D = Decimal
 ACTIVE = ("accountActiveOrders",)
+HOW_MUCH = (*FILLED, *QUANTITY, "remaining_size", "remainingSize")
 
 
 @pytest.mark.parametrize(
@@ -35,24 +40,6 @@ def test_an_accepted_order_is_cancelled_before_another_takes_its_place(
     run.end(fees_are_known=False)
 
 
-def test_a_fill_of_an_order_that_was_refused_in_unknown_words_is_booked(tmp_path: Path) -> None:
-    """Although nothing else of that run was filled or cancelled: then no execution was read."""
-    kit = Lighter(seed=432)
-    whole = kit.answer
-
-    def answer(path: str, method: str, params: dict[str, Any]) -> Any:
-        reply = whole(path, method, params)
-        return {**reply, "code": "-1"} if path == "sendTx" else reply
-
-    kit.answer = answer  # type: ignore[method-assign]
-    run = Run(kit, tmp_path)
-    run.walk(8)
-    run.walk(25)
-    assert kit.book.position() != 0
-    kit.answer = whole  # type: ignore[method-assign]
-    run.end(fees_are_known=False)
-
-
 @pytest.mark.parametrize("kind", [Lighter, Paradex], ids=lambda kind: kind.__name__)
 def test_a_number_beyond_all_that_is_traded_ends_no_bot(kind: type[Kit], tmp_path: Path) -> None:
     kit = kind()
@@ -62,4 +49,33 @@ def test_a_number_beyond_all_that_is_traded_ends_no_bot(kind: type[Kit], tmp_pat
     spoil(kit, ("orders", "accountInactiveOrders", "fills", "trades"), ("size", "filled_base_amount"), 1e30)
     run.walk(25)
     kit.answer = whole  # type: ignore[method-assign]
+    run.end(fees_are_known=False)
+
+
+@pytest.mark.parametrize("kind", [Apex, Backpack, BackpackSpot, Paradex], ids=lambda kind: kind.__name__)
+def test_a_bot_of_whose_orders_nothing_is_known_says_so(kind: type[Kit], tmp_path: Path) -> None:
+    """Neither they nor their executions say how much: it placed nothing more, as a bot that trades."""
+    kit = kind()
+    whole = kit.answer
+    run = Run(kit, tmp_path)
+    run.walk(8)
+
+    def answer(path: str, method: str, params: dict[str, Any]) -> Any:
+        reply = whole(path, method, params)
+        return changed(copy.deepcopy(reply), HOW_MUCH, None) if "rder" in path or "fill" in path else reply
+
+    kit.answer = answer  # type: ignore[method-assign]
+    kit.book.move(D(142))
+    kit.book.move(D(158))
+    run.tick(15.0)
+    assert run.engine.condition().code is Code.TRADING, "what is listed late is waited for"
+    for _ in range(20):
+        run.tick(15.0)
+    assert kit.book.own_open() == []
+    condition = run.engine.condition()
+    assert (condition.code, condition.params["cause"]) == (Code.LEDGER_DIFFERS, "unknown_orders")
+    assert "have filled is unknown: nothing is placed at their levels" in str(condition.reason)
+    kit.answer = whole  # type: ignore[method-assign]
+    run.tick(15.0)
+    assert run.engine.condition().code is Code.TRADING
     run.end(fees_are_known=False)

@@ -352,6 +352,15 @@ def test_an_order_that_arrives_after_it_was_given_up_is_ours_to_cancel(store: St
     assert there.cancelled == ["7"]
 
 
+@pytest.mark.parametrize("ended", ["absent", "canceled", "rejected"])
+def test_the_fill_of_an_order_that_was_never_seen_is_booked(store: Store, ended: str) -> None:
+    """Although the run has no other: one that was refused in words unknown here may rest all the same."""
+    order = new(store)
+    store.close_order(order.client_id, ended)
+    assert run(store, There(executed=[executed(order)])) == (1, 0, 0)
+    assert store.ledger.position == 1
+
+
 def test_foreign_orders_survive_a_stop(store: Store) -> None:
     order = new(store)
     foreign = [

@@ -27,6 +27,7 @@ history_reads  since when executions are read, where an account has thousands of
 missing    an order that is in no list of the exchange: since when, and whether it is there under another id
 late_fills  what was cancelled may have been filled all the same, and counts for a moment
 strays     cancel what no list has any more, and may rest
+unknown_orders  the condition of a bot of whose orders it is unknown what they have filled
 nameless   an execution without an id that is known may be of an order whose answer was lost
 outage     an exchange that does not answer
 refusals   an exchange that refuses every order

@@ -17,6 +17,7 @@ from gridbot.trading.late_fills import LATE_FILL_S
 from gridbot.trading.listing import Reconciliation, on_the_way
 from gridbot.trading.missing import LOST_AFTER_S
 from gridbot.trading.others_part import APART_FROM_BOTS, OTHERS, WORDS_WITHIN_S, OthersPosition
+from gridbot.trading.unknown_orders import UnknownOrders
 
 LOOK_EVERY_S = 30.0
 # With a small share of the requests looks are rarer, so that ticks are not; but never rarer than this.
@@ -68,7 +69,7 @@ class PositionWatch:
         self._sighted_at = 0.0
         self._is_unclear = self._is_blind = self._is_lacking = False
         self._is_unproven = other_keys.is_unproven(store)
-        self._pass = Reconciliation()
+        self._pass, self._unknown = Reconciliation(), UnknownOrders()
         self._explained_since: float | None = None
         self.account: Decimal | None = None
         # What a spot account held beyond this bot's trades at the last two looks.
@@ -108,7 +109,7 @@ class PositionWatch:
     @property
     def condition(self) -> Condition | None:
         """Return the condition, None while both agree or are not known to differ."""
-        return self._condition
+        return self._condition or self._unknown.condition
 
     def look_soon(self) -> None:
         """Compare both with the next tick."""
@@ -124,6 +125,7 @@ class PositionWatch:
 
     def look(self, now: float) -> None:
         """Compare both when it is time to. Raises ExchangeError."""
+        self._unknown.look(self._pass, self._store.ledger.position, now)
         if not self._settings.live:
             return
         call = "fetch_positions" if self._settings.perp else "fetch_balance"
