@@ -16,6 +16,7 @@ from tests.bot.kits.apex import Apex
 from tests.bot.kits.lighter import Lighter
 from tests.bot.kits.paradex import Paradex
 from tests.bot.kits.served import ServedApex, ServedKit, ServedLighter, ServedParadex
+from tests.fake_exchange.book import RefusalError
 from tests.fleet import ROOT, RUN_ID, a_project, bridge_address
 from tests.integration.conftest import Project, eventually
 
@@ -128,6 +129,53 @@ def trade_to_the_end(project: Project, venue: ServedKit) -> None:
     assert "live_01: closed 0.1 SOL at" in project.manager("close", "live_01", "--yes").out
     assert [venue.book.position(), reported(project)] == [0, 0]
     is_left_alone(venue)
+
+
+def be_refused(project: Project, venue: ServedKit, code: str) -> None:
+    """Take the running bot's permission to trade, and then its funds: each is told in words, and passes.
+
+    `code`: the exchange's own for too little funds.
+    """
+    accept(project)
+    project.manager("up", "--wait")
+    has_orders(venue, 6)
+
+    def is_refused(words: str) -> bool:
+        row = project.ps()["live_01"]
+        return row["doing"] == "orders refused" and row["severity"] == "bad" and words in row["doing_why"]
+
+    for words in ("the keys may not trade", "the funds do not suffice"):
+        if "keys" in words:
+            venue.read_only = True
+        else:
+            venue.refusal = RefusalError(code, "too little", 400)
+        venue.book.move(min(order.price for order in venue.book.own_open() if order.price) - 1)
+        eventually(lambda words=words: is_refused(words), 120, what=words)  # type: ignore[misc]
+        assert project.ps()["live_01"]["restarts"] == 0
+        venue.read_only, venue.refusal = False, None
+        eventually(
+            lambda: project.ps()["live_01"]["doing"] != "orders refused", 180, what="an accepted order"
+        )
+        venue.book.move(Decimal(150))
+        has_orders(venue, 6)
+    project.manager("halt", "--close-positions", "--yes")
+    is_left_alone(venue)
+    assert venue.book.position() == 0
+
+
+def test_paradex_refuses_a_running_bot(project: Project) -> None:
+    with served(project, ServedParadex(Paradex(), bridge_address())) as venue:
+        be_refused(project, venue, "NOT_ENOUGH_MARGIN")
+
+
+def test_lighter_refuses_a_running_bot(signing_project: Project) -> None:
+    with served(signing_project, ServedLighter(Lighter(), bridge_address())) as venue:
+        be_refused(signing_project, venue, "21739")
+
+
+def test_apex_refuses_a_running_bot(signing_project: Project) -> None:
+    with served(signing_project, ServedApex(Apex(), bridge_address())) as venue:
+        be_refused(signing_project, venue, "ORDER_POSSIBLE_LEAD_TO_ACCOUNT_LIQUIDATED")
 
 
 def test_paradex(project: Project) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 
 # Numbers that are no id: two rows with one of them are not the same.
 MOST_DIGITS = 15  # before the point: with the twelve after it that the ledger keeps, as many as are exact
+OF_A_TIME = 24  # also of one in a smaller unit than it should be
 NO_ID = re.compile(r"[+-]?0+(\.0*)?|nan|[+-]?inf(inity)?", re.IGNORECASE)
 
 
-def decimal(value: Any) -> Decimal | None:
-    """Return `value` as an exact number, None for one that is left out, empty, no number, or beyond all that
-    is traded.
+def decimal(value: Any, most_digits: int = MOST_DIGITS) -> Decimal | None:
+    """Return `value` as an exact number, None for one that is left out, empty or no number, or that has more
+    digits before the point than anything that is traded.
     """
     if value is None or value == "":
         return None
@@ -24,7 +25,7 @@ def decimal(value: Any) -> Decimal | None:
         number = Decimal(str(value))
     except InvalidOperation:
         return None
-    return number if number.is_finite() and number.adjusted() < MOST_DIGITS else None
+    return number if number.is_finite() and number.adjusted() < most_digits else None
 
 
 def positive(value: Any) -> Decimal | None:
