@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 
 from gridbot.exchanges.payments import payment_of
 from gridbot.exchanges.values import (
-    OF_A_TIME,
     decimal,
     distinct,
     identity,
@@ -314,7 +313,7 @@ class Answers:
             qty=qty,
             fee=fee,
             fee_currency=currency or str(market.get("settle") or market.get("quote") or ""),
-            at=float(self._need(decimal(raw.get("timestamp"), OF_A_TIME), "a trade's time")) / 1000,
+            at=float(self._need(decimal(raw.get("timestamp")), "a trade's time")) / 1000,
             maker=maker,
         )
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from gridbot.config.settings import Settings
 from gridbot.exchanges import venues
 from gridbot.exchanges.answers import SENSELESS
-from gridbot.exchanges.values import positive
+from gridbot.exchanges.values import OF_A_TIME, positive
 from gridbot.model.errors import ConfigError
 
 DEFAULT_TIMEOUT_S = 10.0
@@ -200,7 +200,7 @@ def _row_by_row(parse: Callable[..., dict[str, Any]]) -> Callable[..., dict[str,
 
 def in_milliseconds(time: Any) -> int | None:
     """Return a time between 1973 and 5138 in milliseconds, whatever unit it is in; None for what is none."""
-    number = positive(time)
+    number = positive(time, OF_A_TIME)
     if number is None:
         return None
     while number < EARLIEST_MS:

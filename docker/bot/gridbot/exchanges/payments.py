@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gridbot.exchanges.values import OF_A_TIME, decimal
+from gridbot.exchanges.values import decimal
 from gridbot.model.types import Funding
 
 
@@ -15,7 +15,7 @@ def payment_of(raw: Mapping[str, Any], market: Mapping[str, Any], payment_id: st
     One without an id of its own is told apart by its time: a market has one payment at a time.
     """
     info: Mapping[str, Any] = raw.get("info") or {}
-    amount, at = decimal(raw.get("amount")), decimal(raw.get("timestamp"), OF_A_TIME)
+    amount, at = decimal(raw.get("amount")), decimal(raw.get("timestamp"))
     # Aster pays in what the account has, and names it.
     if amount is None or at is None or info.get("asset") not in (None, market.get("settle")):
         return None

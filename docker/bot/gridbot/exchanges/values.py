@@ -28,9 +28,9 @@ def decimal(value: Any, most_digits: int = MOST_DIGITS) -> Decimal | None:
     return number if number.is_finite() and number.adjusted() < most_digits else None
 
 
-def positive(value: Any) -> Decimal | None:
+def positive(value: Any, most_digits: int = MOST_DIGITS) -> Decimal | None:
     """Return a price or a quantity as an exact number, None for anything else: neither is ever 0 or below."""
-    number = decimal(value)
+    number = decimal(value, most_digits)
     return number if number is not None and number > 0 else None
 
 
