@@ -83,6 +83,8 @@ class Backpack(Kit):
         if name == "capital":
             held = str(self.book.position() + self.book.balance)
             return {"SOL": {"available": held, "locked": "0", "staked": "0"}}
+        if name == "capital/collateral":
+            return {"netEquity": "10000", "netEquityAvailable": "10000", "collateral": []}
         if name == "position":
             net = self.book.position()
             other = {"symbol": "ETH_USDC_PERP", "netQuantity": "3.5", "positionId": "9"}
