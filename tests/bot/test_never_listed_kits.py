@@ -17,10 +17,11 @@ from tests.bot.kits.backpack import Backpack, BackpackSpot
 from tests.bot.kits.kit import Kit, Run
 from tests.bot.kits.lighter import Lighter
 from tests.bot.kits.paradex import Paradex
-from tests.bot.test_senseless_values_kits import FILLED, QUANTITY, changed, spoil
+from tests.bot.test_senseless_values_kits import FILLED, QUANTITY, changed, each_kit, spoil
 
 D = Decimal
 ACTIVE = ("accountActiveOrders",)
+SENT = ("size", "origQty", "quantity", "initial_base_amount")
 HOW_MUCH = (*FILLED, *QUANTITY, "remaining_size", "remainingSize")
 
 
@@ -48,6 +49,32 @@ def test_a_number_beyond_all_that_is_traded_ends_no_bot(kind: type[Kit], tmp_pat
     run.walk(8)
     spoil(kit, ("orders", "accountInactiveOrders", "fills", "trades"), ("size", "filled_base_amount"), 1e30)
     run.walk(25)
+    kit.answer = whole  # type: ignore[method-assign]
+    run.end(fees_are_known=False)
+
+
+@each_kit
+def test_an_order_of_another_quantity_than_was_sent_does_not_say_what_it_has_filled(
+    kind: type[Kit], tmp_path: Path
+) -> None:
+    """What is filled may be told as the quantity less the rest: executions count, and the limit holds."""
+    kit = kind(seed=547)
+    whole = kit.answer
+
+    def with_another(answer: Any) -> Any:
+        if isinstance(answer, list):
+            return [with_another(one) for one in answer]
+        if not isinstance(answer, dict):
+            return answer
+        return {key: f"{one}9" if key in SENT else with_another(one) for key, one in answer.items()}
+
+    def answer(path: str, method: str, params: dict[str, Any]) -> Any:
+        reply = whole(path, method, params)
+        return with_another(reply) if method == "GET" and "rder" in path and "fill" not in path else reply
+
+    kit.answer = answer  # type: ignore[method-assign]
+    run = Run(kit, tmp_path)
+    run.walk(33)
     kit.answer = whole  # type: ignore[method-assign]
     run.end(fees_are_known=False)
 

@@ -11,6 +11,7 @@ from gridbot.model.errors import UnclearError
 from gridbot.model.types import ZERO, ExchangeOrder, Fill, LateRefusal, Order, Side, UnreadableOrder
 from gridbot.store.ledger import Ledger
 from gridbot.store.store import Store
+from gridbot.trading.missing import trusted
 
 
 @dataclass
@@ -101,7 +102,7 @@ def read_orders(store: Store, exchange: Exchange) -> Reconciliation:
                 result.foreign_ids.add(exchange_order.client_id)
             continue
         seen.add(order.client_id)
-        result.listed[order.client_id] = exchange_order
+        result.listed[order.client_id] = exchange_order = trusted(order, exchange_order)
         if not order.live:
             # Given up as never accepted, and here it is: its id is needed to cancel it and to know its
             # trades.

@@ -17,6 +17,11 @@ LOST_AFTER_S = 60.0
 MISSING = "missing_since"
 
 
+def trusted(order: Order, row: ExchangeOrder) -> ExchangeOrder:
+    """Return an order's row; of another quantity than was sent, it does not say what was filled."""
+    return row if row.qty in (None, order.qty) else replace(row, filled=None)
+
+
 def find_missing(
     store: Store, exchange: Exchange, orders: Sequence[Order]
 ) -> Iterator[tuple[Order, ExchangeOrder | UnreadableOrder | None]]:
@@ -29,7 +34,7 @@ def find_missing(
         if row is None and order.exchange_id is not None:
             lacking.append(order)
         else:
-            yield order, row
+            yield order, trusted(order, row) if isinstance(row, ExchangeOrder) else row
     if not lacking:
         return
     by_client_id = {order.client_id: order for order in lacking}

@@ -253,7 +253,7 @@ class Reconciler:
         """Book what the exchange says of `order` beyond what is booked. Return whether it has ended."""
         exchange_order: ExchangeOrder | UnreadableOrder | None = result.listed.get(order.client_id)
         if exchange_order is None:
-            [(_, exchange_order)] = self._exchange.find([order])
+            [(_, exchange_order)] = find_missing(self._store, self._exchange, [order])
         if not isinstance(exchange_order, ExchangeOrder) or not order.matches(exchange_order):
             return False
         if exchange_order.filled is None:
