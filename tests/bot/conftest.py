@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,3 +43,13 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def live_run(store: Store) -> None:
     """A live run that the record has begun."""
     begin_live_run(store)
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """Take away what a bot that ran in this process has added to the log: it writes to that test's streams."""
+    yield
+    root = logging.getLogger()
+    of_a_bot = [one for one in root.handlers if type(one.formatter).__module__ == "gridbot.runtime.log"]
+    for handler in of_a_bot:
+        root.removeHandler(handler)

@@ -98,25 +98,25 @@ def test_orders_are_cancelled_in_batches_by_their_ids(store: Store) -> None:
     there = standing(store, 13, most_in_batch=10)
     foreign = replace(there.listed[0], exchange_id="7", client_id=7)
     there.listed.append(foreign)
-    assert cancel_own_orders(store, there, PERP, within=5) == (0, True)
+    assert cancel_own_orders(store, there, PERP, within=60) == (0, True)
     assert (there.calls, there.listed) == (["batch of 10", "batch of 3"], [foreign])
 
 
 def test_without_batches_they_are_cancelled_one_by_one(store: Store) -> None:
     there = standing(store, 3)
-    assert cancel_own_orders(store, there, PERP, within=5) == (0, True)
+    assert cancel_own_orders(store, there, PERP, within=60) == (0, True)
     assert there.calls == ["one"] * 3
 
 
 def test_a_batch_that_is_rejected_is_cancelled_one_by_one(store: Store) -> None:
     there = standing(store, 3, most_in_batch=10, refusals=[RejectedError("no such call")])
-    assert cancel_own_orders(store, there, PERP, within=5) == (0, True)
+    assert cancel_own_orders(store, there, PERP, within=60) == (0, True)
     assert there.calls == ["batch of 3", "one", "one", "one"]
 
 
 def test_batches_that_are_never_answered_are_given_up(store: Store) -> None:
     there = standing(store, 2, most_in_batch=10, refusals=[UnreachableError("?"), UnreachableError("?")])
-    assert cancel_own_orders(store, there, PERP, within=5) == (0, True)
+    assert cancel_own_orders(store, there, PERP, within=60) == (0, True)
     assert there.calls == ["batch of 2", "batch of 2", "one", "one"]
 
 
@@ -148,7 +148,7 @@ def test_what_rests_is_cancelled_before_any_history_is_asked_for(
         return fills(since)
 
     monkeypatch.setattr(there, "fills", noted)
-    assert cancel_own_orders(store, there, PERP, within=5) == (0, True)
+    assert cancel_own_orders(store, there, PERP, within=60) == (0, True)
     assert there.calls[:2] == ["batch of 3", "fills"]
 
 
