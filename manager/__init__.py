@@ -1,3 +1,3 @@
 """Run a fleet of trading bots: one config, one Docker container."""
 
-__version__ = "0.33.0"
+__version__ = "0.34.0"

@@ -47,7 +47,7 @@ def live_run(store: Store) -> None:
 
 @pytest.fixture(autouse=True)
 def own_log() -> Iterator[None]:
-    """Take away what a bot that ran in this process has added to the log: it writes to that test's streams."""
+    """Take away what a bot that ran in this process has added to the log: it has that test's streams."""
     yield
     root = logging.getLogger()
     of_a_bot = [one for one in root.handlers if type(one.formatter).__module__ == "gridbot.runtime.log"]
