@@ -289,8 +289,7 @@ class CcxtExchange(CcxtCalls):
 
     def _history(self, params: dict[str, Any]) -> list[Row]:
         fetch = self._api.fetch_orders if self._api.has["fetchOrders"] else self._api.fetch_closed_orders
-        limit = PAGE if self._id == "backpack" else 100
-        self._listed = self._list(fetch, self._symbol, None, limit, params)
+        self._listed = self._list(fetch, self._symbol, None, PAGE if self._id == "backpack" else 100, params)
         return self._orders(self._listed)
 
     def fills(self, since: float) -> list[Fill | UnreadableFill]:
