@@ -9,9 +9,11 @@ from decimal import Decimal, InvalidOperation
 from math import prod
 from typing import Any
 
+# Digits before the point: with the twelve after it that the ledger keeps, as many as are exact.
+MOST_DIGITS = 15
+# Also of a time in a smaller unit than it should be.
+OF_A_TIME = 24
 # Numbers that are no id: two rows with one of them are not the same.
-MOST_DIGITS = 15  # before the point: with the twelve after it that the ledger keeps, as many as are exact
-OF_A_TIME = 24  # also of one in a smaller unit than it should be
 NO_ID = re.compile(r"[+-]?0+(\.0*)?|nan|[+-]?inf(inity)?", re.IGNORECASE)
 
 
