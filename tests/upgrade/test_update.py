@@ -275,15 +275,19 @@ def test_the_old_manager_reads_what_the_new_one_wrote(fleet: OldFleet) -> None:
     """The code may be taken back too."""
     fleet.new("halt", "paper_stopped")
     with fleet.untouched():
-        eventually(
-            lambda: "starting" not in _states(fleet.old("ps", "--json").json).values(),
-            what="nothing that one sees before it runs, and the other afterwards",
-        )
-        old, new = (_rows(manager("ps", "--json").json) for manager in (fleet.old, fleet.new))
-        for instance_id, row in old.items():
-            compared = row.keys() - {"drifted"}
-            assert {key: new[instance_id][key] for key in compared} == {key: row[key] for key in compared}
-        assert old["paper_stopped"]["halted"]
+
+        def differing() -> list[str]:
+            """A bot that begins again on a slow machine is another one for whoever looks first."""
+            old, new = (_rows(manager("ps", "--json").json) for manager in (fleet.old, fleet.new))
+            return [
+                f"{name}: {key}"
+                for name, row in old.items()
+                for key in row.keys() - {"drifted"}
+                if new[name][key] != row[key]
+            ]
+
+        eventually(lambda: not differing(), what="the same rows for both")
+        assert _rows(fleet.old("ps", "--json").json)["paper_stopped"]["halted"]
         fleet.old("rollback", "--dry-run")
     with fleet.untouched("paper_stopped"):
         fleet.old("start", "paper_stopped")

@@ -673,6 +673,19 @@ def test_an_amount_has_the_digits_that_it_came_with(browser: Browser, tmp_path: 
     assert [[text.replace("\u202f", " ") for text in texts] for texts in written] == list(AMOUNTS.values())
 
 
+def test_what_a_position_is_worth_is_exact(browser: Browser, tmp_path: Path, door: Door) -> None:
+    held = {**LIVE, "position": "-123456789012.00000001"}
+    with serving(tmp_path, [a_bot("bp_sol_01", pnl="1", price="1000.01", **held)], door=door) as served:
+        page = opened(browser, served)
+        products = page.run(
+            "import('/page/format.js').then(({product}) => arguments[0].map((pair) => product(...pair)))",
+            [["3", "1.5"], ["-0.1", "0.2"], ["-1e3", "-2"], ["0", "5"], [None, "5"], ["1", "NaN"]],
+        )
+        worth = page.run("document.querySelector('.c-position small:last-child .sum').title")
+    assert products == ["4.5", "-0.02", "2000", "0", "", ""]
+    assert worth.replace("\u202f", "") == "−123458023579890.12"  # a JS number has 15 digits
+
+
 def test_a_number_is_never_broken_and_one_without_room_is_shortened(
     browser: Browser, tmp_path: Path, door: Door
 ) -> None:
@@ -977,11 +990,15 @@ def test_requests_that_get_lost_are_asked_again(browser: Browser, served: Served
         page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", made)
 
 
-def test_a_file_that_gets_lost_is_loaded_again(browser: Browser, served: Served) -> None:
+def test_files_that_get_lost_are_loaded_again(browser: Browser, served: Served) -> None:
+    """However many there are, and however often: it gave up after six files."""
     page = opened(browser, served)
-    served.lost.add("/page/earned.js")
+    loads = "Number(sessionStorage.getItem('botfleet-loads'))"
+    served.lost |= {"/page/main.js", "/page/uplot.js", "/page/page.css", "/page/uplot.css"}
     page.driver.refresh()
-    page.wait(lambda: "Loading" in page.text("main") and page.run("sessionStorage.getItem('botfleet-loads')"))
+    page.wait(lambda: "Loading" in page.text("main") and page.run(loads) == 2)
+    page.run("(sessionStorage.setItem('botfleet-loads', '6'), 1)")
+    page.wait(lambda: page.run(loads) > 7)
     served.lost.clear()
     page.wait(lambda: page.count(".bot[data-id]") == 4)
     assert page.run("sessionStorage.getItem('botfleet-loads')") is None

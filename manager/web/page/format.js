@@ -61,6 +61,16 @@ function decimal(text) {
   return { isNegative: sign === "-", digits, scale: Math.max(0, scale) };
 }
 
+/** Return the product of two decimal numbers with all its digits, as text; "" where one is none. */
+export function product(one, other) {
+  const factors = [decimal(one), decimal(other)];
+  if (factors.includes(null)) return "";
+  const [first, second] = factors;
+  const scale = first.scale + second.scale;
+  const digits = fixed({ digits: first.digits * second.digits, scale }, scale);
+  return (first.isNegative === second.isNegative ? "" : "-") + digits;
+}
+
 /** Return its amount without the sign, rounded to so many places. */
 function fixed({ digits, scale }, places) {
   const unit = 10n ** BigInt(Math.abs(scale - places));

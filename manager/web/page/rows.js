@@ -4,7 +4,7 @@ import { verbButtons } from "./actions.js";
 import { now } from "./clock.js";
 import { rangeBar, sparkline } from "./drawings.js";
 import { el } from "./dom.js";
-import { age, amount, listed, moment, money, price, punctuated, shortened, signClass, t, withMinus } from "./format.js";
+import { age, amount, listed, moment, money, price, product, punctuated, shortened, signClass, t, withMinus } from "./format.js";
 import { stateOf, todayOf } from "./model.js";
 
 /** Return an age that goes on by itself: main.js writes it again every second. */
@@ -290,8 +290,8 @@ export function hasOldFigures(each) {
 
 /** Return what the position is worth at the price of the report. */
 function worth({ position, price: at, quote }) {
-  if (!Number(position) || !Number(at) || !quote) return "";
-  const value = (Number(position) * Number(at)).toFixed(2);
+  const value = product(position, at);
+  if (!Number(value) || !quote) return "";
   return el("small", {}, number(value, money(value)), ` ${quote}`);
 }
 

@@ -3,12 +3,14 @@
 
 (() => {
   const COUNT = "botfleet-loads";
-  const MOST = 6;
+  const MOST_PAUSE_MS = 10000;
+  let isComing = false;
   const again = () => {
+    if (document.documentElement.dataset.started !== undefined || isComing) return;
+    isComing = true; // however many of its files got lost
     const count = Number(sessionStorage.getItem(COUNT) ?? 0) + 1;
-    if (document.documentElement.dataset.started !== undefined || count > MOST) return;
     sessionStorage.setItem(COUNT, String(count));
-    setTimeout(() => location.reload(), 500 * count);
+    setTimeout(() => location.reload(), Math.min(500 * count, MOST_PAUSE_MS));
   };
   const onLost = (event) => {
     if (event.target instanceof HTMLScriptElement || event.target instanceof HTMLLinkElement) again();
