@@ -256,6 +256,23 @@ def test_a_bot_that_was_looked_at_is_no_step_back(page: Browser) -> None:
     assert [problem for problem in page.complaints() if "Uncaught" in problem] == []
 
 
+def test_a_bot_that_is_opened_as_another_one_is_closed_stays_open(page: Browser) -> None:
+    """The step back of the one that is closed is taken a moment later, and closed what was open by then."""
+    show(page)
+    page.run(
+        "(window.back = history.back.bind(history), history.back = () => setTimeout(window.back, 200),"
+        " document.querySelector('[data-key=close]').click(), 1)"
+    )
+    time.sleep(0.1)  # its dialog tells later that it is closed
+    page.run("(document.querySelector('[data-id=bp_sol_02] .c-name').click(), 1)")
+    page.wait(lambda: page.text("dialog[open] h2") == "bp_sol_02", 10)
+    time.sleep(0.5)
+    assert page.text("dialog[open] h2") == "bp_sol_02"
+    assert hash_of(page) == "#bot=bp_sol_02"
+    press(page, "Close", "dialog")
+    page.wait(lambda: hash_of(page) == "", 5)
+
+
 def test_a_bots_address_is_kept_over_the_sign_in(browser: Browser, served: Served) -> None:
     browser.open(f"{served.url}/page/icon.svg", 1280)
     browser.run("(localStorage.clear(), localStorage.setItem('botfleet-language', 'en'), 1)")

@@ -33,6 +33,12 @@ let hasSignedIn = false;
 /** Whether somebody who wanted to halt was told that the session is over. */
 let isHaltLost = false;
 
+/** How long a step back may take until another bot is opened all the same. */
+const STEP_BACK_MS = 1000;
+
+/** What to do once a step back is taken, while one is: it would close whatever is opened meanwhile. */
+let afterStepBack = null;
+
 /** When the figures were read that the curves are of, or are being loaded of. */
 let curvesOf = null;
 
@@ -269,6 +275,10 @@ function listBots() {
 // ---- one bot
 
 function open(id, verb = "") {
+  if (afterStepBack) {
+    afterStepBack = () => open(id, verb);
+    return;
+  }
   history.pushState({ isOpened: true }, "", `#bot=${encodeURIComponent(id)}`);
   openDetail(parts.detail, id, close, verb);
 }
@@ -286,11 +296,25 @@ parts.detail.addEventListener("close", () => {
   // this event comes late: it may be open again. Where the session is over the address stays, for whoever signs in next;
   // and a step back would take the place of another page that is being opened.
   if (parts.detail.open || !session.isOn || !location.hash.startsWith("#bot=")) return;
-  if (history.state?.isOpened) history.back(); // or each bot that was looked at would be one step back more
+  if (history.state?.isOpened) stepBack(); // or each bot that was looked at would be one step back more
   else history.replaceState(null, "", "/");
 });
+
+function stepBack() {
+  afterStepBack = () => {};
+  setTimeout(steppedBack, STEP_BACK_MS);
+  history.back();
+}
+
+function steppedBack() {
+  const next = afterStepBack;
+  afterStepBack = null;
+  next?.();
+}
+
 window.addEventListener("popstate", () => {
   showHash();
+  steppedBack();
   setTimeout(() => giveBack(parts.detail)); // a step back takes the focus away
 });
 window.addEventListener("hashchange", async () => {
